@@ -1,0 +1,17 @@
+"""The two ways a run ends that are not bugs: a mistake in the request, and a run that cannot go on."""
+
+
+class UsageError(Exception):
+    """The request is wrong: a typo, a missing file, parts that do not fit.
+
+    The message says what is wrong, where, and what to do. The command line prints it alone, without
+    a traceback, and exits with code 2.
+    """
+
+
+class RunStopped(Exception):
+    """A run that started well cannot go on: NaN loss, a full disk.
+
+    The message says where its state was kept and how to continue. The command line prints it alone
+    and exits with code 1.
+    """

@@ -1,0 +1,64 @@
+"""What a dataset tells every other part: feature kinds and sizes, task level, targets, metric.
+
+A `GraphSpec` is the only run-time knowledge that models, encodings and tasks receive; nothing else
+travels from the data to the parts, so any part can be built in a notebook from a spec written by hand.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from gnnlab.errors import UsageError
+
+Level = Literal["graph", "node"]
+Target = Literal["regression", "binary", "multiclass", "multilabel"]
+Metric = Literal["mae", "accuracy", "balanced_accuracy", "roc_auc", "ap"]
+
+
+@dataclass(frozen=True)
+class Feature:
+    """The kind and sizes of a node or edge feature.
+
+    `categorical`: one integer column per entry of `sizes`, each below its size (ZINC atoms: `(28,)`).
+    `continuous`: one float vector of width `sizes[0]`. `none`: the graphs carry no such feature.
+    """
+
+    kind: Literal["none", "categorical", "continuous"] = "none"
+    sizes: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if (self.kind == "none") != (not self.sizes):
+            raise UsageError(f"Feature(kind={self.kind!r}) does not go with sizes={self.sizes}.")
+
+    @classmethod
+    def categorical(cls, *sizes: int) -> "Feature":
+        return cls("categorical", sizes)
+
+    @classmethod
+    def continuous(cls, dim: int) -> "Feature":
+        return cls("continuous", (dim,))
+
+
+@dataclass(frozen=True)
+class GraphSpec:
+    """The contract between a dataset and the parts that learn from it.
+
+    `num_targets` is the number of values predicted per graph or node: regression columns, labels of a
+    multi-label task, classes of a multi-class task, 1 for a binary one. `weighted_loss` weights the
+    classes of a batch by 1 − n_c / n (benchmarking-gnns). `in_degrees[d]` counts the training nodes of
+    in-degree d.
+    """
+
+    name: str
+    level: Level
+    target: Target
+    num_targets: int
+    metric: Metric
+    node: Feature = Feature()
+    edge: Feature = Feature()
+    weighted_loss: bool = False
+    in_degrees: tuple[int, ...] = field(default=(), repr=False)
+
+    @property
+    def out_dim(self) -> int:
+        """Width of the head's output."""
+        return self.num_targets

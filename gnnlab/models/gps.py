@@ -1,0 +1,99 @@
+"""GPS: Rampášek et al., "Recipe for a General, Powerful, Scalable Graph Transformer", NeurIPS 2022.
+
+A layer runs a local conv and a global mixer side by side on the same input and adds them:
+x_M = BN(x + Drop(conv(x, e))),  x_T = BN(x + Drop(mixer(x))),  y = x_M + x_T,
+x' = BN(y + Drop(W₂ Drop(act(W₁ y)))) with W₁ : d → 2d. Either branch may be absent.
+"""
+
+from collections.abc import Callable, Sequence
+
+from torch import Tensor, nn
+
+from gnnlab.batch import Batch
+from gnnlab.encodings.base import Encoding
+from gnnlab.errors import UsageError
+from gnnlab.nn.activation import Activation, activation
+from gnnlab.nn.block import ConvBlock
+from gnnlab.nn.conv.base import Conv
+from gnnlab.nn.embedding import FeatureEmbedding, NodeEmbedding
+from gnnlab.nn.head import Head
+from gnnlab.ops.norm import BatchNorm
+from gnnlab.spec import GraphSpec
+
+
+class GPS(nn.Module):
+    """A stack of GPS layers between embeddings and a head: `Batch` to [B or N, spec.out_dim]."""
+
+    def __init__(
+        self,
+        spec: GraphSpec,
+        encodings: Sequence[Encoding],
+        conv: Callable[[int], Conv] | None,
+        mixer: Callable[[int], nn.Module] | None,
+        head: Callable[..., Head],
+        hidden_dim: int = 64,
+        num_layers: int = 10,
+        dropout: float = 0.0,
+        act: Activation = "relu",
+    ) -> None:
+        super().__init__()
+        if conv is None and mixer is None:
+            raise UsageError(
+                "model=gps has neither a conv nor a mixer; give it model/conv=gine or model/mixer=attention."
+            )
+        self.nodes = NodeEmbedding(spec, hidden_dim, encodings)
+        self.layers = nn.ModuleList(
+            GPSLayer(hidden_dim, conv and conv(hidden_dim), mixer and mixer(hidden_dim), dropout, act)
+            for _ in range(num_layers)
+        )
+        uses_edges = any(layer.uses_edges for layer in self.layers)
+        self.edges = FeatureEmbedding(spec.edge, hidden_dim) if uses_edges else None
+        self.head = head(dim=hidden_dim, depth=num_layers, spec=spec)
+
+    def forward(self, batch: Batch) -> Tensor:
+        x = self.nodes(batch)
+        e = self.edges(batch.edge_attr, batch.edge_index.shape[1]) if self.edges is not None else None
+        states = [x]
+        for layer in self.layers:
+            x, e = layer(x, e, batch)
+            states.append(x)
+        return self.head(states, batch)
+
+
+class GPSLayer(nn.Module):
+    """x [N, d], e [E, d] to the next x and e: conv ∥ mixer, then a feed-forward block.
+
+    A conv that updates edges brings its own norm, activation and residual (`ConvBlock`), as GraphGPS's
+    GatedGCN does; the layer's norm follows all the same.
+    """
+
+    def __init__(self, dim: int, conv: Conv | None, mixer: nn.Module | None, dropout: float, act: Activation) -> None:
+        super().__init__()
+        self.uses_edges = conv is not None and conv.uses_edges
+        self.residual_inside = conv is not None and conv.updates_edges
+        if conv is not None:
+            self.conv = (
+                ConvBlock(conv, dim, dropout, act, dropout_before_residual=True) if self.residual_inside else conv
+            )
+            self.conv_norm = BatchNorm(dim)
+        else:
+            self.conv = None
+        self.mixer = mixer
+        self.mixer_norm = BatchNorm(dim) if mixer is not None else None
+        self.feed_forward = nn.Sequential(
+            nn.Linear(dim, 2 * dim), activation(act), nn.Dropout(dropout), nn.Linear(2 * dim, dim), nn.Dropout(dropout)
+        )
+        self.norm = BatchNorm(dim)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self, x: Tensor, e: Tensor | None, batch: Batch, edge_weight: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        branches = []
+        if self.conv is not None:
+            local, e = self.conv(x, e, batch, edge_weight)
+            branches.append(self.conv_norm(local if self.residual_inside else x + self.dropout(local)))
+        if self.mixer is not None:
+            branches.append(self.mixer_norm(x + self.dropout(self.mixer(x, batch))))
+        y = branches[0] if len(branches) == 1 else branches[0] + branches[1]
+        return self.norm(y + self.feed_forward(y)), e

@@ -1,0 +1,51 @@
+"""Plain message-passing stacks: Dwivedi et al., "Benchmarking Graph Neural Networks", JMLR 2023."""
+
+from collections.abc import Callable, Sequence
+
+from torch import Tensor, nn
+
+from gnnlab.batch import Batch
+from gnnlab.encodings.base import Encoding
+from gnnlab.nn.activation import Activation
+from gnnlab.nn.block import ConvBlock
+from gnnlab.nn.conv.base import Conv
+from gnnlab.nn.embedding import FeatureEmbedding, NodeEmbedding
+from gnnlab.nn.head import Head
+from gnnlab.spec import Feature, GraphSpec
+
+
+class MPNN(nn.Module):
+    """Identical blocks conv → BatchNorm → activation → residual → dropout: `Batch` to [B or N, spec.out_dim].
+
+    Encodings are mapped to `hidden_dim` and added to the node features. `edge_features=False` gives every
+    edge the same learned state, the benchmark's setting without bond types.
+    """
+
+    def __init__(
+        self,
+        spec: GraphSpec,
+        encodings: Sequence[Encoding],
+        conv: Callable[[int], Conv],
+        head: Callable[..., Head],
+        hidden_dim: int = 70,
+        num_layers: int = 4,
+        dropout: float = 0.0,
+        act: Activation = "relu",
+        edge_features: bool = True,
+    ) -> None:
+        super().__init__()
+        self.nodes = NodeEmbedding(spec, hidden_dim, encodings, merge="add")
+        self.layers = nn.ModuleList(ConvBlock(conv(hidden_dim), hidden_dim, dropout, act) for _ in range(num_layers))
+        uses_edges = any(layer.conv.uses_edges for layer in self.layers)
+        feature = spec.edge if edge_features else Feature()
+        self.edges = FeatureEmbedding(feature, hidden_dim, bias=True) if uses_edges else None
+        self.head = head(dim=hidden_dim, depth=num_layers, spec=spec)
+
+    def forward(self, batch: Batch) -> Tensor:
+        x = self.nodes(batch)
+        e = self.edges(batch.edge_attr, batch.edge_index.shape[1]) if self.edges is not None else None
+        states = [x]
+        for layer in self.layers:
+            x, e = layer(x, e, batch)
+            states.append(x)
+        return self.head(states, batch)

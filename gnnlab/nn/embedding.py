@@ -1,0 +1,79 @@
+"""From raw features and positional encodings to the model's width.
+
+Shapes: categorical features [N, columns] integers, continuous ones [N, dim] floats; out [N, hidden].
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from gnnlab.batch import Batch
+from gnnlab.encodings.base import Encoding
+from gnnlab.errors import UsageError
+from gnnlab.spec import Feature, GraphSpec
+
+Merge = Literal["concat", "add"]
+
+
+class FeatureEmbedding(nn.Module):
+    """One feature to width `dim`.
+
+    Categorical columns: one table each, summed (OGB's AtomEncoder; a single column is ZINC's). Continuous:
+    a linear map. None: one learned vector for all rows, or with `bias` two, as benchmarking-gnns' linear
+    map of a constant 1 has.
+    """
+
+    def __init__(self, feature: Feature, dim: int, bias: bool = False) -> None:
+        super().__init__()
+        self.kind = feature.kind
+        if feature.kind == "continuous":
+            self.linear = nn.Linear(feature.sizes[0], dim)
+        elif feature.kind == "categorical":
+            self.table = nn.Embedding(sum(feature.sizes), dim)
+            first = torch.tensor((0, *feature.sizes[:-1])).cumsum(0)
+            self.register_buffer("first", first, persistent=False)
+            if len(feature.sizes) > 1:
+                for rows in self.table.weight.split(feature.sizes):
+                    nn.init.xavier_uniform_(rows.data)
+        else:
+            self.linear = nn.Linear(1, dim, bias=bias)
+
+    def forward(self, value: Tensor | None, rows: int) -> Tensor:
+        """`value` [rows, …], or None where the data has no such feature."""
+        if self.kind == "categorical":
+            assert value is not None
+            return self.table(value + self.first).sum(1)
+        if self.kind == "none":
+            value = self.linear.weight.new_ones(rows, 1)
+        return self.linear(value)
+
+
+class NodeEmbedding(nn.Module):
+    """Node features and encodings to x⁰ [N, dim].
+
+    `concat` (GraphGPS): features take what the encodings' widths leave of `dim`. `add`
+    (benchmarking-gnns): all have width `dim` and are summed. An encoding without a width of its own
+    gets `dim` when added; when concatenated, all such share half of `dim`.
+    """
+
+    def __init__(self, spec: GraphSpec, dim: int, encodings: Sequence[Encoding] = (), merge: Merge = "concat") -> None:
+        super().__init__()
+        self.merge = merge
+        share = dim if merge == "add" else dim // (2 * max(len(encodings), 1))
+        widths = [dim if merge == "add" else encoding.dim or share for encoding in encodings]
+        features = dim if merge == "add" else dim - sum(widths)
+        if features < 1:
+            raise UsageError(
+                f"The encodings take {' + '.join(map(str, widths))} of the model's hidden_dim {dim} and leave nothing "
+                "for the node features. Raise model.hidden_dim or lower encoding.<name>.dim."
+            )
+        self.features = FeatureEmbedding(spec.node, features)
+        self.encoders = nn.ModuleList(
+            encoding.encoder(width) for encoding, width in zip(encodings, widths, strict=True)
+        )
+
+    def forward(self, batch: Batch) -> Tensor:
+        parts = [self.features(batch.x, batch.num_nodes), *(encode(batch) for encode in self.encoders)]
+        return torch.cat(parts, dim=-1) if self.merge == "concat" else torch.stack(parts).sum(0)

@@ -1,0 +1,67 @@
+"""Heads: from the last node states, or all of them, to the predictions of the task.
+
+At graph level a head pools first, [N, dim] to [B, dim]; at node level it works on every node.
+"""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from gnnlab.batch import Batch
+from gnnlab.ops import pool
+from gnnlab.ops.segment import Readout
+from gnnlab.spec import GraphSpec
+
+
+class Head(nn.Module):
+    """States x⁰ … x^L, each [N, dim], to [B or N, spec.out_dim]."""
+
+    def __init__(self, spec: GraphSpec, readout: Readout) -> None:
+        super().__init__()
+        self.level = spec.level
+        self.readout = readout
+
+    def pool(self, x: Tensor, batch: Batch) -> Tensor:
+        """Graph states at graph level, the node states themselves at node level."""
+        return pool(x, batch, self.readout) if self.level == "graph" else x
+
+    @abstractmethod
+    def forward(self, states: Sequence[Tensor], batch: Batch) -> Tensor: ...
+
+
+class Pyramid(Head):
+    """Pool, then dim → dim/2 → dim/4 → out with ReLU (GraphGPS "san_graph", benchmarking-gnns)."""
+
+    def __init__(self, dim: int, depth: int, spec: GraphSpec, readout: Readout = "mean") -> None:
+        super().__init__(spec, readout)
+        widths = (dim, dim // 2, dim // 4)
+        layers = [layer for i, o in zip(widths, widths[1:], strict=False) for layer in (nn.Linear(i, o), nn.ReLU())]
+        self.mlp = nn.Sequential(*layers, nn.Linear(widths[-1], spec.out_dim))
+
+    def forward(self, states: Sequence[Tensor], batch: Batch) -> Tensor:
+        return self.mlp(self.pool(states[-1], batch))
+
+
+class Flat(Head):
+    """Pool, then `layers` linear maps, all but the last dim → dim with ReLU (GraphGPS "default", "inductive_node")."""
+
+    def __init__(self, dim: int, depth: int, spec: GraphSpec, readout: Readout = "mean", layers: int = 1) -> None:
+        super().__init__(spec, readout)
+        hidden = [layer for _ in range(layers - 1) for layer in (nn.Linear(dim, dim), nn.ReLU())]
+        self.mlp = nn.Sequential(*hidden, nn.Linear(dim, spec.out_dim))
+
+    def forward(self, states: Sequence[Tensor], batch: Batch) -> Tensor:
+        return self.mlp(self.pool(states[-1], batch))
+
+
+class Depthwise(Head):
+    """One linear map per depth, the input states included, of the pooled states, summed (GIN, Xu et al. 2019)."""
+
+    def __init__(self, dim: int, depth: int, spec: GraphSpec, readout: Readout = "sum") -> None:
+        super().__init__(spec, readout)
+        self.linears = nn.ModuleList(nn.Linear(dim, spec.out_dim) for _ in range(depth + 1))
+
+    def forward(self, states: Sequence[Tensor], batch: Batch) -> Tensor:
+        outs = [linear(self.pool(x, batch)) for linear, x in zip(self.linears, states, strict=True)]
+        return sum(outs[1:], outs[0])

@@ -1,0 +1,44 @@
+"""Attention over the nodes of each graph equals torch's own on every graph alone."""
+
+import pytest
+import torch
+
+from gnnlab.errors import UsageError
+from gnnlab.nn.mixer.attention import Attention
+from gnnlab.testing import graphs_of_all_kinds, one_batch
+
+
+def torch_twin(mixer: Attention, dim: int) -> torch.nn.MultiheadAttention:
+    twin = torch.nn.MultiheadAttention(dim, mixer.num_heads, batch_first=True).double()
+    twin.in_proj_weight.data, twin.in_proj_bias.data = mixer.qkv.weight.data, mixer.qkv.bias.data
+    twin.out_proj.weight.data, twin.out_proj.bias.data = mixer.out.weight.data, mixer.out.bias.data
+    return twin
+
+
+def test_equals_torch_multihead_attention_graph_by_graph():
+    batch = one_batch(graphs_of_all_kinds())
+    mixer = Attention(8, num_heads=2).double()
+    twin = torch_twin(mixer, 8)
+    x = torch.randn(batch.num_nodes, 8, dtype=torch.float64)
+    out = mixer(x, batch)
+    for first, last in zip(batch.ptr, batch.ptr[1:], strict=False):
+        alone = x[None, first:last]
+        torch.testing.assert_close(out[first:last], twin(alone, alone, alone)[0][0])
+
+
+def test_same_parameters_as_torch():
+    ours = sum(p.numel() for p in Attention(64).parameters())
+    assert ours == sum(p.numel() for p in torch.nn.MultiheadAttention(64, 4).parameters())
+
+
+def test_dropout_only_in_training():
+    batch = one_batch(graphs_of_all_kinds())
+    mixer, x = Attention(8, 2, dropout=0.5), torch.randn(batch.num_nodes, 8)
+    assert not torch.equal(mixer(x, batch), mixer(x, batch))
+    mixer.eval()
+    assert torch.equal(mixer(x, batch), mixer(x, batch))
+
+
+def test_heads_must_divide_the_width():
+    with pytest.raises(UsageError, match=r"hidden_dim=10 is not a multiple of .*num_heads=4"):
+        Attention(10, 4)

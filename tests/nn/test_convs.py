@@ -1,0 +1,89 @@
+"""Closed forms of the local layers (core equations of GCN, GIN, GINE, GatedGCN)."""
+
+import torch
+
+from gnnlab.nn.conv.gatedgcn import GatedGCN
+from gnnlab.nn.conv.gcn import GCN
+from gnnlab.nn.conv.gin import GIN
+from gnnlab.nn.conv.gine import GINE
+from gnnlab.testing import graphs_of_all_kinds, one_batch
+
+BATCH = one_batch(graphs_of_all_kinds())
+N, E = BATCH.num_nodes, BATCH.edge_index.shape[1]
+
+
+def dense_adjacency() -> torch.Tensor:
+    matrix = torch.zeros(N, N, dtype=torch.float64)
+    matrix[BATCH.edge_index[1], BATCH.edge_index[0]] = 1
+    return matrix
+
+
+def states(dim: int = 6) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return (
+        torch.randn(N, dim, generator=generator, dtype=torch.float64),
+        torch.randn(E, dim, generator=generator, dtype=torch.float64),
+    )
+
+
+def test_gcn_is_the_dense_formula_with_and_without_self_loops():
+    x, _ = states()
+    for self_loops in (True, False):
+        conv = GCN(6, self_loops).double()
+        matrix = dense_adjacency() + torch.eye(N) * self_loops
+        degree = matrix.sum(1)
+        scale = torch.where(degree > 0, degree.rsqrt(), 0.0)
+        expected = conv.linear(scale[:, None] * (matrix @ (scale[:, None] * x)))
+        torch.testing.assert_close(conv(x, None, BATCH)[0], expected)
+
+
+def test_gin_sums_neighbours_and_weighs_itself():
+    x, _ = states()
+    conv = GIN(6).double()
+    conv.eps.data.fill_(0.3)
+    torch.testing.assert_close(conv(x, None, BATCH)[0], conv.mlp(1.3 * x + dense_adjacency() @ x))
+
+
+def test_gine_without_edge_states_and_positive_x_is_a_plain_sum():
+    x, e = states()
+    conv = GINE(6).double()
+    expected = conv.mlp(x.abs() + dense_adjacency() @ x.abs())
+    torch.testing.assert_close(conv(x.abs(), torch.zeros_like(e), BATCH)[0], expected)
+
+
+def test_gatedgcn_with_closed_gates_half_open_averages_neighbours():
+    x, e = states()
+    conv = GatedGCN(6).double()
+    with torch.no_grad():
+        conv.nodes.weight[12:].zero_()
+        conv.nodes.bias[12:].zero_()
+        conv.edges.weight.zero_()
+        conv.edges.bias.zero_()
+    own, other = conv.nodes(x)[:, :6], conv.nodes(x)[:, 6:12]
+    matrix = dense_adjacency()
+    expected = own + 0.5 * (matrix @ other) / (0.5 * matrix.sum(1, keepdim=True) + 1e-6)
+    torch.testing.assert_close(conv(x, e, BATCH)[0], expected)
+
+
+def test_gatedgcn_leaves_a_node_without_in_edges_to_its_own_map():
+    x, e = states()
+    conv = GatedGCN(6).double()
+    lonely = BATCH.rowptr.diff() == 0
+    assert lonely.any()
+    torch.testing.assert_close(conv(x, e, BATCH)[0][lonely], conv.nodes(x)[lonely, :6], rtol=0, atol=0)
+
+
+def test_an_edge_of_weight_zero_is_an_edge_removed():
+    graphs = graphs_of_all_kinds()[3:4]
+    batch = one_batch(graphs)
+    pruned = graphs[0].clone()
+    pruned.edge_index, pruned.edge_attr = pruned.edge_index[:, ::2], pruned.edge_attr[::2]
+    kept = {tuple(pair) for pair in pruned.edge_index.T.tolist()}
+    weight = torch.tensor([float(tuple(pair) in kept) for pair in batch.edge_index.T.tolist()], dtype=torch.float64)
+    torch.manual_seed(0)
+    x = torch.randn(batch.num_nodes, 6, dtype=torch.float64)
+    e = torch.randn(len(weight), 6, dtype=torch.float64)
+    for conv in (GCN(6), GCN(6, self_loops=False), GIN(6), GINE(6), GatedGCN(6)):
+        conv = conv.double().eval()
+        expected, _ = conv(x, e[weight > 0], one_batch([pruned]))
+        torch.testing.assert_close(conv(x, e, batch, weight)[0], expected)

@@ -1,0 +1,74 @@
+"""Metrics over a whole split: (outputs [n, T], targets) to one number.
+
+`out` are raw model outputs (logits, not probabilities).
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+
+def mae(out: Tensor, y: Tensor) -> float:
+    """Mean absolute error over all entries, summed in float64."""
+    return float((out.double() - y.double()).abs().mean())
+
+
+def classes(out: Tensor) -> Tensor:
+    """Predicted class [n]: the largest logit, or the sign of a single one."""
+    return out.argmax(-1) if out.shape[-1] > 1 else (out.flatten() > 0).long()
+
+
+def accuracy(out: Tensor, y: Tensor) -> float:
+    """Share of items whose predicted class is the true one."""
+    return float((classes(out) == y.long().flatten()).double().mean())
+
+
+def balanced_accuracy(out: Tensor, y: Tensor) -> float:
+    """Mean over the classes of their recall, the "weighted accuracy" of PATTERN and CLUSTER.
+
+    Taken once over the split, over the classes that occur in it.
+    """
+    y = y.long().flatten()
+    hits = torch.bincount(y[classes(out) == y], minlength=int(y.max()) + 1)
+    total = torch.bincount(y)
+    return float((hits.double() / total)[total > 0].mean())
+
+
+def roc_auc(out: Tensor, y: Tensor) -> float:
+    """Area under the ROC curve, mean over the labels that have both classes; NaN targets are left out."""
+    from torchmetrics.functional.classification import binary_auroc
+
+    return _per_label(binary_auroc, out, y)
+
+
+def ap(out: Tensor, y: Tensor) -> float:
+    """Average precision, mean over the labels that have both classes (OGB, LRGB); NaN targets are left out."""
+    from torchmetrics.functional.classification import binary_average_precision
+
+    return _per_label(binary_average_precision, out, y)
+
+
+def _per_label(metric: Callable[[Tensor, Tensor], Tensor], out: Tensor, y: Tensor) -> float:
+    values = []
+    for label, logits in zip(y.T, out.T, strict=True):
+        known = ~torch.isnan(label)
+        truth = label[known].long()
+        if 0 < int(truth.sum()) < len(truth):
+            values.append(metric(logits[known].double().sigmoid(), truth))
+    return float(torch.stack(values).double().mean()) if values else float("nan")
+
+
+def class_weights(y: Tensor, num_classes: int) -> Tensor:
+    """[num_classes] weights 1 − n_c / n of the batch's labels y [n]; 0 for an absent class (benchmarking-gnns)."""
+    counts = torch.bincount(y, minlength=num_classes)
+    return torch.where(counts > 0, 1 - counts / len(y), 0.0)
+
+
+METRICS: dict[str, Callable[[Tensor, Tensor], float]] = {
+    "mae": mae,
+    "accuracy": accuracy,
+    "balanced_accuracy": balanced_accuracy,
+    "roc_auc": roc_auc,
+    "ap": ap,
+}

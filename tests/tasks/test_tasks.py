@@ -1,0 +1,92 @@
+"""Losses and metrics by hand-computed values and against the benchmark's definitions."""
+
+import math
+
+import pytest
+import torch
+from torch.nn import functional
+
+from gnnlab.spec import GraphSpec
+from gnnlab.tasks import make_task
+from gnnlab.tasks.metrics import METRICS, class_weights
+
+
+def task_of(target, num_targets, metric, **options):
+    return make_task(GraphSpec("t", "node", target, num_targets, metric, **options))
+
+
+class Rows:
+    """A batch as far as a task looks at it."""
+
+    def __init__(self, y, mask=None):
+        self.y, self.mask = y, mask
+
+
+def test_class_weights_are_the_share_of_the_others_and_zero_for_absent_classes():
+    weights = class_weights(torch.tensor([0, 0, 0, 2]), 4)
+    torch.testing.assert_close(weights, torch.tensor([0.25, 0.0, 0.75, 0.0]))
+
+
+def test_weighted_cross_entropy_on_balanced_classes_is_the_plain_one():
+    out, y = torch.randn(12, 3), torch.arange(12) % 3
+    weighted = task_of("multiclass", 3, "balanced_accuracy", weighted_loss=True).loss(out, Rows(y))
+    torch.testing.assert_close(weighted, functional.cross_entropy(out, y))
+
+
+def test_weighted_binary_loss_divides_by_the_number_of_nodes():
+    y = torch.tensor([[1.0], [0.0], [0.0], [0.0]])
+    task = task_of("binary", 1, "balanced_accuracy", weighted_loss=True)
+    # logit 0 costs log 2 everywhere; weights 3/4 for the one positive and 1/4 for each of three negatives
+    assert task.loss(torch.zeros(4, 1), Rows(y)).item() == pytest.approx(math.log(2) * 1.5 / 4)
+
+
+def test_balanced_accuracy_is_the_mean_recall():
+    y = torch.tensor([0, 0, 0, 1])
+    out = functional.one_hot(torch.tensor([0, 0, 0, 0]), 2).float()
+    assert METRICS["accuracy"](out, y) == 0.75
+    assert METRICS["balanced_accuracy"](out, y) == 0.5
+
+
+def test_one_logit_and_two_logits_agree():
+    logit, y = torch.randn(50, 1), torch.randint(2, (50, 1)).float()
+    both = torch.cat([torch.zeros(50, 1), logit], dim=1)
+    for metric in ("accuracy", "balanced_accuracy"):
+        assert METRICS[metric](logit, y) == METRICS[metric](both, y.flatten())
+
+
+def test_ranking_metrics_skip_unknown_targets_and_one_class_labels():
+    out = torch.tensor([[0.9, 0.0], [0.1, 0.0], [0.8, 0.0], [5.0, 0.0]])
+    y = torch.tensor([[1.0, 1.0], [0.0, 1.0], [1.0, 1.0], [math.nan, math.nan]])
+    assert METRICS["roc_auc"](out, y) == 1.0
+    assert METRICS["ap"](out, y) == 1.0
+
+
+def test_constant_predictions_are_chance_in_roc_auc():
+    y = torch.tensor([[1.0], [0.0], [1.0], [0.0], [0.0]])
+    assert METRICS["roc_auc"](torch.zeros(5, 1), y) == 0.5
+
+
+def test_roc_auc_against_counting_pairs():
+    generator = torch.Generator().manual_seed(0)
+    out, y = torch.randn(40, 1, generator=generator), torch.randint(2, (40, 1), generator=generator).float()
+    positive, negative = out[y == 1], out[y == 0]
+    wins = (positive[:, None] > negative[None]).double().mean().item()
+    assert METRICS["roc_auc"](out, y) == pytest.approx(wins, abs=1e-6)
+
+
+def test_a_mask_selects_the_nodes_of_the_split():
+    task = task_of("regression", 1, "mae")
+    out, y = torch.zeros(4, 1), torch.tensor([[1.0], [2.0], [30.0], [40.0]])
+    batch = Rows(y, mask=torch.tensor([True, True, False, False]))
+    assert task.loss(out, batch).item() == 1.5
+    assert task.count(batch) == 2
+    assert task.score(*task.predictions(out, batch)) == {"mae": 1.5}
+
+
+def test_unknown_labels_carry_no_loss_and_no_gradient():
+    task = task_of("multilabel", 2, "ap")
+    out = torch.zeros(2, 2, requires_grad=True)
+    loss = task.loss(out, Rows(torch.tensor([[1.0, math.nan], [0.0, 1.0]])))
+    loss.backward()
+    assert loss.item() == pytest.approx(math.log(2))
+    assert out.grad[0, 1] == 0

@@ -1,0 +1,70 @@
+"""A mini-batch: many graphs as one disconnected graph, with PyG's attribute names."""
+
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass
+class Batch:
+    """B graphs with N nodes and E edges in all, edges sorted by destination.
+
+    `edge_index` [2, E]: row 0 source, row 1 destination. `ptr` [B+1]: first node of each graph;
+    `batch` [N]: the graph of each node. `rowptr` [N+1]: the edges into node i are
+    `rowptr[i]:rowptr[i+1]`. `transpose` [E]: the edges in order of their source, those out of node i
+    being `transpose[colptr[i]:colptr[i+1]]`. `max_nodes`: nodes of the largest graph.
+    `node`, `edge`, `graph`: named attributes with N, E and B rows.
+    """
+
+    edge_index: Tensor
+    ptr: Tensor
+    batch: Tensor
+    rowptr: Tensor
+    colptr: Tensor
+    transpose: Tensor
+    max_nodes: int
+    node: dict[str, Tensor] = field(default_factory=dict)
+    edge: dict[str, Tensor] = field(default_factory=dict)
+    graph: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def x(self) -> Tensor | None:
+        """Node features: [N, columns] integers or [N, dim] floats; None where the data has none."""
+        return self.node.get("x")
+
+    @property
+    def edge_attr(self) -> Tensor | None:
+        """Edge features: [E, columns] integers or [E, dim] floats; None where the data has none."""
+        return self.edge.get("edge_attr")
+
+    @property
+    def y(self) -> Tensor:
+        """Targets: [B, T] floats or [B] classes at graph level, [N, …] at node level."""
+        return self.graph["y"] if "y" in self.graph else self.node["y"]
+
+    @property
+    def mask(self) -> Tensor | None:
+        """[N] the nodes that belong to the split, where a split is a part of one graph."""
+        return self.node.get("mask")
+
+    @property
+    def num_nodes(self) -> int:
+        return self.batch.shape[0]
+
+    @property
+    def num_graphs(self) -> int:
+        return self.ptr.shape[0] - 1
+
+    def to(self, device: torch.device | str) -> "Batch":
+        """The same batch on `device`."""
+
+        def move(value: Any) -> Any:
+            if isinstance(value, Tensor):
+                return value.to(device, non_blocking=True)
+            if isinstance(value, dict):
+                return {name: move(item) for name, item in value.items()}
+            return value
+
+        return Batch(**{f.name: move(getattr(self, f.name)) for f in fields(self)})

@@ -1,0 +1,64 @@
+"""Composing a config, checking it, and building its parts. Nothing here imports torch."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, open_dict
+
+from gnnlab.config.hashing import config_hash
+from gnnlab.errors import UsageError
+
+__all__ = ["build", "compose", "conf_dir", "config_hash"]
+
+
+def conf_dir() -> Path:
+    """The folder of config files: inside the package where it is installed, beside it in a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "conf"
+    return installed if installed.is_dir() else package.parent / "conf"
+
+
+def compose(*overrides: str, config_dir: str | Path | None = None) -> DictConfig:
+    """The checked config of `python train.py <overrides>`, from any folder.
+
+    `config_dir` is a further folder of config files. Raises `UsageError`.
+    """
+    from hydra import version
+    from hydra._internal.utils import create_config_search_path
+    from hydra.core.config_search_path import SearchPathQuery
+    from hydra.core.utils import setup_globals
+    from hydra.types import RunMode
+
+    from gnnlab.config.loader import Loader
+
+    version.setbase("1.3")
+    setup_globals()
+    search_path = create_config_search_path(str(conf_dir()))
+    if config_dir is not None:
+        folder = Path(config_dir).resolve()
+        if not folder.is_dir():
+            raise UsageError(f"There is no folder {folder}.")
+        search_path.prepend("config_dir", f"file://{folder}", SearchPathQuery(provider="schema"))
+    cfg = Loader(search_path).load_configuration("config", list(overrides), RunMode.RUN, from_shell=False)
+    with open_dict(cfg):
+        del cfg["hydra"]
+    return cfg
+
+
+def build(section: DictConfig, **runtime: Any) -> Any:
+    """What a section's `_target_` makes with its values and the run-time arguments.
+
+    A section with `_partial_: true` gives a callable that waits for the rest. Run-time arguments reach
+    the constructor as they are.
+    """
+    from hydra.errors import InstantiationException
+    from hydra.utils import instantiate
+
+    try:
+        make = instantiate(section, _convert_="all", _partial_=True)
+    except InstantiationException as error:
+        if isinstance(error.__cause__, UsageError):
+            raise error.__cause__ from error
+        raise
+    return partial(make, **runtime) if section.get("_partial_") else make(**runtime)

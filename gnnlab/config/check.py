@@ -1,0 +1,137 @@
+"""The check of a composed config, before anything is imported, loaded or built.
+
+Every section is held against the signature it will be called with, and every fact a part `needs`
+against what the dataset and the encodings `give`. A refusal names the key as typed on the command line.
+"""
+
+import ast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from omegaconf import DictConfig
+
+from gnnlab.config.annotation import accepts, choices
+from gnnlab.config.nearest import did_you_mean, nearest, nearest_path, paths
+from gnnlab.config.sections import (
+    KEYWORDS,
+    LISTS,
+    REQUIRED,
+    SECTIONS,
+    VALUES,
+    choice,
+    parts,
+    plain,
+    run_time,
+    typed,
+)
+from gnnlab.config.signature import Parameter, Signature, facts, signature
+from gnnlab.config.source import Definition, Module
+from gnnlab.config.target import locate
+from gnnlab.errors import UsageError
+
+Chosen = Mapping[str, Any]
+Givers = Callable[[str], Sequence[str]]
+DATASET_FACTS = {
+    "graph_level": "targets per graph",
+    "node_level": "targets per node",
+    "edge_attr": "edge features",
+    "undirected": "undirected graphs",
+}
+
+
+def check(
+    cfg: DictConfig, chosen: Chosen | None = None, allow: Sequence[str] = (), givers: Givers = lambda fact: ()
+) -> None:
+    """Raise `UsageError` at the first mistake in a composed config.
+
+    `chosen`: group to option, for the names in messages. `allow`: further packages a `_target_` may
+    name. `givers`: the options that give a fact, as typed.
+    """
+    config, chosen = plain(cfg), chosen or {}
+    check_root(config, chosen)
+    definitions = {}
+    for path, part in parts(config):
+        definition = locate(part["_target_"], choice(path, chosen), allow)
+        if definition is None:
+            continue
+        definitions[path] = definition
+        found = signature(definition)
+        if found is not None:
+            check_keys(path, part, found, config, chosen)
+            check_call(path, part, found, chosen)
+    check_needs(definitions, chosen, givers)
+
+
+def check_root(config: Mapping[str, Any], chosen: Chosen) -> None:
+    """Known keys only, the required sections there, and every section chosen and not just set."""
+    for key, value in config.items():
+        if key in VALUES:
+            check_value(key, value, Parameter(Module("", None), ast.parse(VALUES[key], mode="eval").body, True), key)
+        elif key not in SECTIONS:
+            near = nearest(key, [*VALUES, *SECTIONS]) or nearest_path(key, set(paths(config)) - {key})
+            raise UsageError(f"Nothing reads {key}{did_you_mean(near)}")
+    for key in REQUIRED:
+        if not config.get(key):
+            raise UsageError(f"The config has no {key}; choose one: {key}=<name>.")
+    for key in SECTIONS & config.keys():
+        section = config[key] or {}
+        entries = {f"{key}.{name}": entry for name, entry in section.items()} if key in LISTS else {key: section}
+        for path, entry in entries.items():
+            if entry and "_target_" not in entry:
+                raise UsageError(f"{choice(path, chosen)} is not chosen, yet {path}.{next(iter(entry))} is set.")
+
+
+def check_keys(path: str, part: Mapping[str, Any], found: Signature, config: Mapping[str, Any], chosen: Chosen) -> None:
+    """Every key is a parameter that the run does not fill itself, and its value fits."""
+    handed = run_time(path) or ()
+    own = [name for name in found.parameters if name not in handed]
+    for key in [key for key in part if key not in KEYWORDS]:
+        place, name = f"{path}.{key}", choice(path, chosen)
+        if key in handed:
+            raise UsageError(f"{place} cannot be set: the run itself hands {key} to {name}.")
+        if key in found.parameters:
+            check_value(place, part[key], found.parameters[key], name)
+        elif not found.open:
+            known = [f"{path}.{other}" for other in own] + [other for other in paths(config) if other != place]
+            takes = f" {name} takes: {', '.join(own)}." if own else ""
+            raise UsageError(f"There is no setting {place}{did_you_mean(nearest_path(place, known))}{takes}")
+
+
+def check_value(place: str, value: Any, parameter: Parameter, name: str) -> None:
+    """The value fits the parameter's annotation."""
+    annotation, module = parameter.annotation, parameter.module
+    if annotation is None or value == "???" or accepts(annotation, module, value):
+        return
+    listed = [str(item) for item in choices(annotation, module)]
+    wanted = f"one of {', '.join(listed)}" if listed else ast.unparse(annotation)
+    raise UsageError(
+        f"{place}={typed(value)} does not fit: {name} takes {wanted}{did_you_mean(nearest(str(value), listed))}"
+    )
+
+
+def check_call(path: str, part: Mapping[str, Any], found: Signature, chosen: Chosen) -> None:
+    """The part can be called: it takes what the run hands to it, and nothing else that it needs is missing."""
+    handed, name = run_time(path), choice(path, chosen)
+    for argument in handed or ():
+        if argument not in found.parameters and not found.open:
+            raise UsageError(f"{name}: {part['_target_']} does not take {argument}, which every {path} is handed.")
+    if handed is None and part.get("_partial_"):
+        return
+    for key, parameter in found.parameters.items():
+        if parameter.required and key not in (handed or ()) and part.get(key, "???") == "???":
+            raise UsageError(f"{name} needs {path}.{key}: add {path}.{key}=<value> to the command.")
+
+
+def check_needs(definitions: Mapping[str, Definition], chosen: Chosen, givers: Givers) -> None:
+    """Every fact a part needs is given by the dataset or an encoding."""
+    giving = [path for path in definitions if path == "dataset" or path.startswith("encoding.")]
+    given = {fact for path in giving for fact in facts(definitions[path], "gives")}
+    for path, definition in definitions.items():
+        for fact in facts(definition, "needs"):
+            if fact in given:
+                continue
+            asked = ["dataset"] if fact in DATASET_FACTS else [other for other in giving if other != path]
+            names = " and ".join(choice(other, chosen) for other in asked)
+            refusal = f"{choice(path, chosen)} needs {DATASET_FACTS.get(fact, fact)}, which {names} does not give"
+            able = givers(fact)
+            raise UsageError(f"{refusal}; {' or '.join(able)} would." if able else f"{refusal}.")

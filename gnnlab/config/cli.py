@@ -1,0 +1,88 @@
+"""The command line: `train.py`, `gnnlab` and `python -m gnnlab`.
+
+Exit codes: 0 all went well, 2 the request was wrong, 1 a run could not go on or met a bug, 130 and 143
+interrupted. The jobs of a sweep are composed and checked before the first starts, and one that fails
+says why and leaves the others alone.
+"""
+
+import logging
+import os
+import sys
+import traceback
+from math import nan
+from typing import cast
+
+import hydra
+from hydra._internal.utils import get_args_parser
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from gnnlab import config
+from gnnlab.config.loader import installed
+from gnnlab.config.nearest import did_you_mean, nearest_path, paths
+from gnnlab.config.sections import plain
+from gnnlab.errors import RunStopped, UsageError
+
+
+def main() -> int:
+    """Do what `sys.argv` asks for; the exit code."""
+    codes = [0]
+
+    def job(cfg: DictConfig) -> float:
+        """One run; NaN for one that failed, so that a sweep goes on."""
+        from gnnlab.run import run
+        from gnnlab.trainer.signals import Interrupted
+
+        this = cast(DictConfig, HydraConfig.get())
+        number = OmegaConf.select(this, "job.num")  # of a job in a sweep
+        who = "" if number is None else f"job {number}: "
+        if who:
+            print(who + " ".join(this.overrides.task), flush=True)
+        try:
+            return run(cfg)
+        except Interrupted:
+            raise
+        except Exception as error:
+            codes.append(report(error, who))
+            return nan
+
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("gnnlab").setLevel(logging.INFO)
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come here instead of being printed by Hydra
+    try:
+        arrange()
+        with installed():
+            hydra.main(version_base="1.3", config_path=str(config.conf_dir()), config_name="config")(job)()
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        codes.append(report(error))
+    return max(codes)
+
+
+def report(error: Exception, who: str = "") -> int:
+    """Print a mistake or a stop as its message, anything else as the bug it is; the exit code."""
+    if isinstance(error, UsageError):
+        print(f"error: {who}{error}", file=sys.stderr)
+        return 2
+    if isinstance(error, RunStopped):
+        print(f"{who}{error}", file=sys.stderr)
+        return getattr(error, "exit_code", 1)
+    if who:
+        print(f"{who}a bug:", file=sys.stderr)
+    traceback.print_exception(error)
+    return 1
+
+
+def arrange() -> None:
+    """Put flags before settings in `sys.argv`, as Hydra wants them; raise `UsageError` for `--lr 0.1` and the like."""
+    options, unknown = get_args_parser().parse_known_intermixed_args()
+    if unknown:
+        settings = [typed for typed in options.overrides if "=" in typed]
+        near = nearest_path(unknown[0].lstrip("-").partition("=")[0], paths(plain(config.compose(*settings))))
+        raise UsageError(
+            f"There is no option {unknown[0]}: settings are typed as key=value, without dashes"
+            f"{did_you_mean(near and f'{near}=<value>')}"
+        )
+    flags = [typed for typed in sys.argv[1:] if typed not in options.overrides]
+    sys.argv[1:] = [*flags, *options.overrides]

@@ -1,0 +1,72 @@
+"""Hydra's refusals said again in one sentence, with the nearest name and never the advice to add a typo."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from hydra._internal.config_repository import IConfigRepository
+from hydra.core.object_type import ObjectType
+from hydra.core.override_parser.types import Override
+from hydra.errors import MissingConfigException, OverrideParseException
+from omegaconf import OmegaConf
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError
+
+from gnnlab.config.nearest import did_you_mean, nearest, nearest_path, paths
+from gnnlab.config.sections import LISTS, SECTIONS, VALUES
+from gnnlab.errors import UsageError
+
+
+def refuse_choices(parsed: Sequence[Override], repo: IConfigRepository) -> None:
+    """Raise `UsageError` for a sweep in a single run and for groups and options that do not exist."""
+    for override in parsed:
+        group, value = override.key_or_group, override.value()
+        if override.is_sweep_override():
+            together = f", or write {group}=[…] to use them together" if group in LISTS else ""
+            raise UsageError(f"{override.input_line} asks for several runs: add -m{together}.")
+        if not repo.group_exists(group):
+            if "/" in group:
+                raise UsageError(f"There is no group {group}{did_you_mean(nearest(group, groups(repo)))}")
+            continue
+        if override.is_delete() or isinstance(value, dict):
+            continue
+        if isinstance(value, list) and group not in LISTS:
+            raise UsageError(f"{override.input_line}: {group} takes one choice; to run each of several, use -m.")
+        for option in value if isinstance(value, list) else [value]:
+            options = repo.get_group_options(group)
+            if option not in options:
+                raise no_option(group, str(option), options)
+
+
+def no_option(group: str, option: str, options: Iterable[str], asker: str = "") -> UsageError:
+    known = sorted(options)
+    asked = f", which {asker} asks for" if asker else ""
+    there_are = f" There are: {', '.join(known)}." if known else ""
+    return UsageError(f"There is no {group}={option}{asked}{did_you_mean(nearest(option, known))}{there_are}")
+
+
+def explain(error: Exception, repo: IConfigRepository | None) -> UsageError:
+    """A composition error as a `UsageError`."""
+    cause = error.__cause__
+    if isinstance(error, OverrideParseException):
+        lines = [line for line in error.message.splitlines() if not line.startswith(("Error parsing", "See http"))]
+        return UsageError(f"'{error.override}' is not of the form key=value: {lines[0] if lines else 'unreadable'}.")
+    asker = re.match(r"In '(.+?)'", str(error))
+    if repo and asker and isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        group, _, option = error.missing_cfg_file.rpartition("/")
+        return no_option(group, option, repo.get_group_options(group), f"{asker[1]}.yaml or what overrides it")
+    if isinstance(cause, ConfigKeyError | ConfigAttributeError) and cause.parent_node is not None:
+        config = OmegaConf.to_container(cause.parent_node._get_root())
+        assert isinstance(config, dict)
+        known = [path for path in paths(config) if not path.startswith("hydra")]
+        near = nearest_path(str(cause.full_key), [*known, *VALUES, *SECTIONS])
+        return UsageError(f"There is no setting {cause.full_key}{did_you_mean(near)}")
+    lines = [line.strip() for text in (error, cause) if text is not None for line in str(text).splitlines()]
+    return UsageError(" ".join([line for line in lines if line and not line.startswith("To append to your")][:3]))
+
+
+def groups(repo: IConfigRepository, parent: str = "") -> Iterator[str]:
+    """Every config group but Hydra's own."""
+    for name in repo.get_group_options(parent, ObjectType.GROUP):
+        group = f"{parent}/{name}" if parent else name
+        if group != "hydra":
+            yield group
+            yield from groups(repo, group)

@@ -1,0 +1,35 @@
+"""The name of an experiment: a hash of all that decides its results, the seed and fold apart.
+
+Runs of one experiment that differ in their seed or fold share the hash, so they share a folder and a
+row in a table.
+"""
+
+import hashlib
+import json
+
+from omegaconf import DictConfig
+
+from gnnlab.config.sections import plain
+
+LEFT_OUT = (
+    "seed",
+    "dataset.fold",
+    "out",
+    "resume",
+    "allow",
+    "data",
+    "logger",
+    "trainer.device",
+    "trainer.progress",
+)
+
+
+def config_hash(cfg: DictConfig) -> str:
+    """8 hexadecimal digits of SHA-256; the order of keys does not matter."""
+    config = plain(cfg)
+    for path in LEFT_OUT:
+        *parents, key = path.split(".")
+        section = config.get(parents[0]) if parents else config
+        if section:
+            section.pop(key, None)
+    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:8]

@@ -1,0 +1,70 @@
+"""What every dataset is: splits of packed graphs, cached on disk and checked once, and their `GraphSpec`."""
+
+import logging
+from abc import ABC, abstractmethod
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import torch
+
+from gnnlab.cache import source_hash
+from gnnlab.datasets.check import check_split
+from gnnlab.datasets.source import DataSource
+from gnnlab.errors import UsageError
+from gnnlab.packed import Packed
+from gnnlab.spec import GraphSpec
+
+log = logging.getLogger(__name__)
+
+
+class Dataset(ABC):
+    """Splits "train", "val", "test" and their specification.
+
+    A subclass is a frozen dataclass with a field `source` and its options, and says what it is (`spec`)
+    and how its splits are made (`build`). One with `num_folds` published splits has an option `fold`.
+    `gives` names the facts that other parts may need: graph_level, node_level, edge_attr, undirected.
+    """
+
+    gives: ClassVar[tuple[str, ...]] = ()
+    num_folds: ClassVar[int] = 1
+    source: DataSource
+
+    @abstractmethod
+    def spec(self) -> GraphSpec:
+        """The specification, without the degrees."""
+
+    @abstractmethod
+    def build(self) -> dict[str, Packed]:
+        """The splits, from raw files or a generator."""
+
+    @abstractmethod
+    def key(self) -> dict[str, Any]:
+        """All that `build` depends on beside its code, as JSON."""
+
+    def load(self) -> tuple[dict[str, Packed], GraphSpec]:
+        """The splits and the specification. The first time, builds, checks and caches them.
+
+        Raises `UsageError` where raw files are missing or damaged, or a value is out of its range.
+        """
+        fold = getattr(self, "fold", 0)
+        if fold not in range(self.num_folds):
+            raise UsageError(f"dataset.fold={fold}: load one fold, 0 … {self.num_folds - 1}.")
+        spec = self.spec()
+        code = source_hash(type(self), Dataset, Packed)
+        splits = self.source.cache.packed(spec.name, {"code": code, **self.key()}, self._build_checked)
+        return splits, replace(spec, in_degrees=in_degrees(splits["train"]))
+
+    def _build_checked(self) -> dict[str, Packed]:
+        log.info("Preparing %s, once.", self.spec().name)
+        splits = self.build()
+        for name, packed in splits.items():
+            check_split(name, packed, self.spec())
+        return splits
+
+
+def in_degrees(packed: Packed) -> tuple[int, ...]:
+    """How many nodes (of the split, where it is a part of one graph) have in-degree 0, 1, 2, …"""
+    degrees = packed.rowptr.diff()
+    if "mask" in packed.node:
+        degrees = degrees[packed.node["mask"]]
+    return tuple(torch.bincount(degrees).tolist())

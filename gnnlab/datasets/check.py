@@ -1,0 +1,64 @@
+"""The check of a split against its `GraphSpec`, once, before it is cached: no wrong value reaches a model."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gnnlab.errors import UsageError
+from gnnlab.packed import Packed
+from gnnlab.spec import Feature, GraphSpec
+
+
+def check_split(split: str, packed: Packed, spec: GraphSpec) -> None:
+    """Raises `UsageError` with data set, split and graph number at the first value that does not fit `spec`."""
+    where = f"{spec.name}, split {split}"
+    nodes = Rows(where, packed.ptr)
+    edges = Rows(where, packed.edge_ptr)
+    nodes.check_feature("x", packed.node.get("x"), spec.node)
+    edges.check_feature("edge_attr", packed.edge.get("edge_attr"), spec.edge)
+    if spec.level == "node":
+        nodes.check_targets(packed.node.get("y"), spec)
+    else:
+        Rows(where, torch.arange(packed.num_graphs + 1)).check_targets(packed.graph.get("y"), spec)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of an attribute, those of graph g being `ptr[g]:ptr[g+1]`."""
+
+    where: str
+    ptr: Tensor
+
+    def check_feature(self, name: str, value: Tensor | None, feature: Feature) -> None:
+        if feature.kind == "categorical":
+            value = self._shaped(name, value, torch.int64, (len(feature.sizes),))
+            inside = (value >= 0) & (value < torch.tensor(feature.sizes))
+            self._require(inside, f"{name} has a category outside 0 … size−1 of {feature.sizes}")
+        elif feature.kind == "continuous":
+            value = self._shaped(name, value, torch.float32, feature.sizes)
+            self._require(value.isfinite(), f"{name} is NaN or infinite")
+
+    def check_targets(self, y: Tensor | None, spec: GraphSpec) -> None:
+        if spec.target == "multiclass":
+            y = self._shaped("y", y, torch.int64, ())
+            self._require((y >= 0) & (y < spec.num_targets), f"y has a class outside 0 … {spec.num_targets - 1}")
+            return
+        y = self._shaped("y", y, torch.float32, (spec.num_targets,))
+        if spec.target == "regression":
+            self._require(y.isfinite(), "y is NaN or infinite")
+        else:
+            unlabelled = y.isnan() & (spec.target == "multilabel")
+            self._require((y == 0) | (y == 1) | unlabelled, "y is neither 0 nor 1")
+
+    def _shaped(self, name: str, value: Tensor | None, dtype: torch.dtype, shape: tuple[int, ...]) -> Tensor:
+        if value is None or value.dtype != dtype or value.shape[1:] != shape:
+            found = "missing" if value is None else f"{value.dtype} of shape {['rows', *value.shape[1:]]}"
+            raise UsageError(f"{self.where}: {name} is {found}, must be {dtype} of shape {['rows', *shape]}.")
+        return value
+
+    def _require(self, good: Tensor, problem: str) -> None:
+        if not good.all():
+            row = (~good).nonzero()[0, 0]
+            graph = int(torch.searchsorted(self.ptr, row, right=True)) - 1
+            raise UsageError(f"{self.where}, graph {graph}: {problem}.")

@@ -1,0 +1,5 @@
+"""Positional and structural encodings: one file each, an offline half (cached) and a learnt half (a module)."""
+
+from gnnlab.encodings.base import Encoding, attach
+
+__all__ = ["Encoding", "attach"]

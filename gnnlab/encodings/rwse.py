@@ -1,0 +1,95 @@
+"""RWSE: the probability that a random walk is back where it began after 1 … `steps` steps.
+
+Dwivedi et al., Graph Neural Networks with Learnable Structural and Positional Representations (2022),
+in the form of Rampášek et al., Recipe for a General, Powerful, Scalable Graph Transformer (2022):
+
+    rwse[i] = (P_ii, (P²)_ii, …, (Pᵏ)_ii),  P = D⁻¹A,  A [i, j] the number of edges i → j,  D its row sums.
+
+Edges are followed as given: on a directed graph D is the out-degree, parallel edges make a step likelier,
+a self-loop is a step that stays. The walk ends at a node without an edge out: its row of P is zero.
+Node attribute `rwse` [N, steps].
+"""
+
+from dataclasses import dataclass
+from math import isqrt
+from typing import ClassVar, Literal
+
+import numpy as np
+import torch
+from scipy.sparse import csr_array, diags_array
+from torch import Tensor, nn
+
+from gnnlab.batch import Batch
+from gnnlab.encodings.base import Encoding
+from gnnlab.encodings.dense import by_size
+from gnnlab.errors import UsageError
+from gnnlab.ops.norm import BatchNorm
+from gnnlab.packed import Packed
+
+COLUMN_ELEMENTS = 1 << 20  # of a block of columns of Pᵏ of a large graph
+
+
+@dataclass(frozen=True)
+class RWSE(Encoding):
+    """Return probabilities of `steps` steps → [batch norm →] linear layer of width `dim`.
+
+    GraphGPS normalises (`norm="batch"`), LSPE does not.
+    """
+
+    gives: ClassVar[tuple[str, ...]] = ("rwse",)
+
+    steps: int = 20
+    dim: int | None = None
+    norm: Literal["batch", "none"] = "batch"
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise UsageError(f"RWSE(steps={self.steps}): a walk takes at least 1 step.")
+
+    def cache_key(self) -> dict:
+        return {"steps": self.steps}
+
+    def precompute(self, graphs: Packed) -> dict[str, Tensor]:
+        return {"rwse": by_size(graphs, self.steps, self._dense, self._sparse, "rwse")}
+
+    def encoder(self, dim: int) -> nn.Module:
+        return RWSEEncoder(self.steps, dim, self.norm)
+
+    def _dense(self, adjacency: Tensor) -> Tensor:
+        """diag P^(a+bm) = Σ_j (P^a)_ij (P^bm)_ji, so that powers 1 … m and multiples of m suffice, m² ≈ steps."""
+        walk = adjacency / adjacency.sum(-1, keepdim=True).clamp(min=1)
+        stride = isqrt(self.steps)
+        powers = [walk]
+        for _ in range(stride - 1):
+            powers.append(powers[-1] @ walk)
+        leap = torch.eye(walk.shape[-1]).expand_as(walk)
+        returns = []
+        for _ in range(0, self.steps, stride):
+            returns += [(power * leap).sum(-1) for power in powers]
+            leap = powers[-1].mT @ leap
+        return torch.stack(returns[: self.steps], -1)
+
+    def _sparse(self, adjacency: csr_array) -> Tensor:
+        degree = np.asarray(adjacency.sum(1)).clip(min=1)
+        walk, n = diags_array(1 / degree) @ adjacency, len(degree)
+        returns = np.empty((n, self.steps), np.float32)
+        block = max(1, COLUMN_ELEMENTS // n)
+        for first in range(0, n, block):
+            nodes = np.arange(first, min(first + block, n))
+            power = (np.arange(n)[:, None] == nodes).astype(np.float32)
+            for step in range(self.steps):
+                power = walk @ power
+                returns[nodes, step] = power[nodes, nodes - first]
+        return torch.from_numpy(returns)
+
+
+class RWSEEncoder(nn.Module):
+    """Batch with `rwse` [N, steps] → [N, dim]."""
+
+    def __init__(self, steps: int, dim: int, norm: Literal["batch", "none"]) -> None:
+        super().__init__()
+        self.norm = BatchNorm(steps) if norm == "batch" else nn.Identity()
+        self.linear = nn.Linear(steps, dim)
+
+    def forward(self, batch: Batch) -> Tensor:
+        return self.linear(self.norm(batch.node["rwse"]))

@@ -1,0 +1,211 @@
+"""Packed graphs: a whole split in a few flat tensors, so that a batch is a handful of slices.
+
+Nodes are numbered through the whole store, graph after graph. Edges are sorted by (destination,
+source), so each graph's edges lie together and `rowptr` delimits the edges into each node;
+`transpose` lists the same edges by source. Taking graphs and slicing batches are tensor operations
+without a Python loop over graphs.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gnnlab.batch import Batch
+from gnnlab.errors import UsageError
+
+if TYPE_CHECKING:
+    from torch_geometric.data import Data
+
+
+def pointers(counts: Tensor) -> Tensor:
+    """Counts [n] to pointers [n+1]: 0, c₀, c₀+c₁, …"""
+    ptr = counts.new_zeros(counts.shape[0] + 1)
+    torch.cumsum(counts, 0, out=ptr[1:])
+    return ptr
+
+
+def repeat(values: Tensor, counts: Tensor) -> Tensor:
+    """Each of `values` [n] `counts[i]` times. NumPy's is faster, and never waits for a second thread."""
+    return torch.from_numpy(np.repeat(values.numpy(), counts.numpy()))
+
+
+def rows(value: Tensor, index: Tensor) -> Tensor:
+    """`value[index]`, in torch's fastest form: on one dimension."""
+    if value.dim() == 2 and value.shape[1] == 1:
+        return rows(value[:, 0], index)[:, None]
+    return torch.index_select(value, 0, index)
+
+
+def ranges(first: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
+    """The concatenated ranges first[i] … first[i]+counts[i]−1, and the pointers of the concatenation."""
+    ptr = pointers(counts)
+    return torch.arange(int(ptr[-1])) + repeat(first - ptr[:-1], counts), ptr
+
+
+@dataclass
+class Packed:
+    """G graphs with N nodes and E edges in all.
+
+    `ptr` [G+1], `edge_ptr` [G+1]: first node and first edge of each graph. `edge_index` [2, E] in
+    store-wide node numbers. `rowptr`, `colptr` [N+1] and `transpose` [E]: see `Batch`.
+    `node`, `edge`, `graph`: attributes with N, E and G rows.
+    """
+
+    ptr: Tensor
+    edge_ptr: Tensor
+    edge_index: Tensor
+    rowptr: Tensor
+    colptr: Tensor
+    transpose: Tensor
+    node: dict[str, Tensor] = field(default_factory=dict)
+    edge: dict[str, Tensor] = field(default_factory=dict)
+    graph: dict[str, Tensor] = field(default_factory=dict)
+
+    @classmethod
+    def from_tensors(
+        cls,
+        num_nodes: Tensor,
+        num_edges: Tensor,
+        edge_index: Tensor,
+        node: dict[str, Tensor] | None = None,
+        edge: dict[str, Tensor] | None = None,
+        graph: dict[str, Tensor] | None = None,
+    ) -> "Packed":
+        """Pack concatenated graphs whose `edge_index` [2, E] counts nodes from 0 within each graph.
+
+        `num_nodes` [G] and `num_edges` [G] delimit the graphs; edges may come in any order.
+        Raises `UsageError` if an edge names a node its graph does not have, or an attribute has too
+        few or too many rows.
+        """
+        node, edge, graph = dict(node or {}), dict(edge or {}), dict(graph or {})
+        ptr, edge_ptr = pointers(num_nodes.long()), pointers(num_edges.long())
+        total, num_graphs = int(ptr[-1]), len(num_nodes)
+        for kind, rows, attributes in (
+            ("node", total, node),
+            ("edge", int(edge_ptr[-1]), edge),
+            ("graph", num_graphs, graph),
+        ):
+            for name, value in attributes.items():
+                if len(value) != rows:
+                    raise UsageError(f"The {kind} attribute {name!r} has {len(value)} rows for {rows} {kind}s.")
+        owner = repeat(torch.arange(num_graphs), edge_ptr.diff())
+        outside = ((edge_index < 0) | (edge_index >= num_nodes[owner])).any(0)
+        if outside.any():
+            bad = int(owner[outside][0])
+            raise UsageError(f"Graph {bad} has an edge to a node it does not have ({int(num_nodes[bad])} nodes).")
+        edge_index = edge_index.long() + ptr[owner]
+        key = edge_index[1] * total + edge_index[0]
+        if (key[1:] < key[:-1]).any():
+            order = torch.argsort(key, stable=True)
+            edge_index = edge_index[:, order]
+            edge = {name: value[order] for name, value in edge.items()}
+        source, target = edge_index
+        return cls(
+            ptr,
+            edge_ptr,
+            edge_index,
+            rowptr=pointers(torch.bincount(target, minlength=total)),
+            colptr=pointers(torch.bincount(source, minlength=total)),
+            transpose=torch.argsort(source, stable=True),
+            node=node,
+            edge=edge,
+            graph=graph,
+        )
+
+    @classmethod
+    def from_graphs(cls, graphs: Sequence["Data"]) -> "Packed":
+        """Pack PyG `Data` objects.
+
+        A tensor with a row per node in every graph is a node attribute, one with a row per edge an edge
+        attribute (at once if its name begins with `edge`), any other a graph attribute of one row.
+        Raises `UsageError` if the graphs do not all carry the same attributes.
+        """
+        columns = [
+            {key: value for key, value in data.to_dict().items() if isinstance(value, Tensor)} for data in graphs
+        ]
+        edge_index = [column.pop("edge_index", torch.empty(2, 0, dtype=torch.long)) for column in columns]
+        num_nodes = [int(data.num_nodes or 0) for data in graphs]
+        num_edges = [index.shape[1] for index in edge_index]
+        found: dict[str, dict[str, Tensor]] = {"node": {}, "edge": {}, "graph": {}}
+        for key in columns[0] if columns else ():
+            if missing := [i for i, column in enumerate(columns) if key not in column]:
+                raise UsageError(f"Graph {missing[0]} has no {key!r}, which graph 0 has.")
+            values = [torch.atleast_1d(column[key]) for column in columns]
+            rows = [len(value) for value in values]
+            by_edge = rows == num_edges and (key.startswith("edge") or rows != num_nodes)
+            found["edge" if by_edge else "node" if rows == num_nodes else "graph"][key] = torch.cat(values)
+        return cls.from_tensors(
+            torch.tensor(num_nodes, dtype=torch.long),
+            torch.tensor(num_edges, dtype=torch.long),
+            torch.cat([torch.empty(2, 0, dtype=torch.long), *edge_index], dim=1),
+            found["node"],
+            found["edge"],
+            found["graph"],
+        )
+
+    @property
+    def num_graphs(self) -> int:
+        return self.ptr.shape[0] - 1
+
+    @property
+    def num_nodes(self) -> int:
+        return self.rowptr.shape[0] - 1
+
+    @property
+    def num_edges(self) -> int:
+        return self.edge_index.shape[1]
+
+    def with_node(self, **attributes: Tensor) -> "Packed":
+        """The same graphs with further node attributes."""
+        return replace(self, node={**self.node, **attributes})
+
+    def take(self, index: Tensor) -> "Packed":
+        """The graphs `index` [g], in that order, as a store of their own."""
+        first, first_edge = self.ptr[index], self.edge_ptr[index]
+        counts, edge_counts = self.ptr[index + 1] - first, self.edge_ptr[index + 1] - first_edge
+        nodes, ptr = ranges(first, counts)
+        edges, edge_ptr = ranges(first_edge, edge_counts)
+        node_shift = repeat(ptr[:-1] - first, edge_counts)
+        row_shift = repeat(edge_ptr[:-1] - first_edge, counts)
+        return Packed(
+            ptr,
+            edge_ptr,
+            torch.stack([rows(row, edges) + node_shift for row in self.edge_index]),
+            rowptr=torch.cat([rows(self.rowptr, nodes) + row_shift, edge_ptr[-1:]]),
+            colptr=torch.cat([rows(self.colptr, nodes) + row_shift, edge_ptr[-1:]]),
+            transpose=rows(self.transpose, edges) + torch.arange(len(edges)) - edges,
+            node={name: rows(value, nodes) for name, value in self.node.items()},
+            edge={name: rows(value, edges) for name, value in self.edge.items()},
+            graph={name: rows(value, index) for name, value in self.graph.items()},
+        )
+
+    def batch(self, first: int = 0, last: int | None = None) -> Batch:
+        """Graphs first … last−1 (all by default) as one batch.
+
+        Slices, and one subtraction per pointer; none where the batch begins with the store, so that
+        the batch of a single large graph copies nothing. Batches share memory with the store.
+        """
+        last = self.num_graphs if last is None else last
+        ptr, counts = self.ptr[first : last + 1], self.ptr[first : last + 1].diff()
+        n0, n1 = int(ptr[0]), int(ptr[-1])
+        e0, e1 = int(self.edge_ptr[first]), int(self.edge_ptr[last])
+
+        def local(value: Tensor, offset: int) -> Tensor:
+            return value - offset if offset else value
+
+        return Batch(
+            local(self.edge_index[:, e0:e1], n0),
+            local(ptr, n0),
+            repeat(torch.arange(last - first), counts),
+            local(self.rowptr[n0 : n1 + 1], e0),
+            local(self.colptr[n0 : n1 + 1], e0),
+            local(self.transpose[e0:e1], e0),
+            max_nodes=int(counts.max()) if last > first else 0,
+            node={name: value[n0:n1] for name, value in self.node.items()},
+            edge={name: value[e0:e1] for name, value in self.edge.items()},
+            graph={name: value[first:last] for name, value in self.graph.items()},
+        )

@@ -1,0 +1,180 @@
+"""The folder of a run: where it lies, whether it can go on, and who works in it.
+
+`out/<dataset>-<model>-<hash>/seed<k>[.fold<f>][.<n>]`: runs that differ only in seed and fold lie side by
+side, and the n-th fresh run of the same thing ends in `.n`. A run is complete when its `result.json` says so.
+"""
+
+import logging
+import os
+import re
+import socket
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from itertools import count
+from pathlib import Path
+from typing import Any, Literal
+
+from filelock import FileLock, Timeout
+from omegaconf import DictConfig, OmegaConf
+
+from gnnlab.config.hashing import config_hash
+from gnnlab.config.sections import leaves, plain
+from gnnlab.errors import UsageError
+from gnnlab.results.runs import decides, read, read_result
+
+log = logging.getLogger(__name__)
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file so that a reader, or a crash, sees the old text or the new one, never a part."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        draft.write_text(text)
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def runs_of(cfg: DictConfig) -> list[Path]:
+    """The folders of this configuration, seed and fold under `cfg.out`, oldest first (`fold: all`: of every fold)."""
+    fold = OmegaConf.select(cfg, "dataset.fold")
+    suffix = "" if fold is None else r"\.fold\d+" if fold == "all" else rf"\.fold{fold}"
+    pattern = re.compile(rf"seed{cfg.seed}{suffix}(?:\.(\d+))?")
+    found = [
+        (int(match[1] or 1), path)
+        for path in Path(cfg.out).glob(f"*-{config_hash(cfg)}/seed*")
+        if (match := pattern.fullmatch(path.name)) and (path / "config.yaml").exists()
+    ]
+    return [path for _, path in sorted(found)]
+
+
+@dataclass
+class RunFolder:
+    """A folder held by this process; a context manager that lets it go.
+
+    `status` is what was found on opening: `fresh`, `unfinished` (go on from its checkpoint) or `complete`.
+    """
+
+    path: Path
+    status: Literal["fresh", "unfinished", "complete"]
+    lock: FileLock | None = None
+
+    @classmethod
+    def open(cls, cfg: DictConfig, resume: str = "never") -> "RunFolder":
+        """The folder to run `cfg` in; several processes share the one that rank 0 opens.
+
+        `resume`: `never` a fresh one; `auto` the newest of the same configuration, seed and fold, if any;
+        or the path of one. Raises `UsageError` if the folder cannot be written, is in use, or is of another run.
+        """
+        from gnnlab.trainer import distributed
+
+        folder, found = None, None
+        if distributed.rank() == 0:
+            try:
+                folder = cls._choose(cfg, resume)
+                found = folder.path, folder.status
+            except UsageError as mistake:
+                found = mistake
+            except OSError as problem:
+                place = str(cfg.out if resume in ("never", "auto") else resume)
+                found = UsageError(
+                    f"Cannot write the run folder in {place!r}: {problem.strerror or problem}. "
+                    "Make room or get permission there, or name another place with out=FOLDER."
+                )
+        found = distributed.collect(found)[0]
+        if isinstance(found, UsageError):
+            raise found
+        assert found is not None
+        return folder or cls(*found)
+
+    @classmethod
+    def _choose(cls, cfg: DictConfig, resume: str) -> "RunFolder":
+        if resume not in ("never", "auto"):
+            return cls._resumed(_checked(Path(resume), cfg))
+        runs = runs_of(cfg)
+        if resume == "auto" and runs:
+            return cls._resumed(runs[-1])
+        if runs and (runs[-1] / "checkpoint.pt").exists() and read_result(runs[-1])["status"] != "complete":
+            log.warning("%s is unfinished; this is a fresh run (resume=auto continues that one).", runs[-1])
+        return cls._fresh(cfg)
+
+    @classmethod
+    def _fresh(cls, cfg: DictConfig) -> "RunFolder":
+        fold = OmegaConf.select(cfg, "dataset.fold")
+        home = Path(cfg.out) / f"{short_name(cfg, 'dataset')}-{short_name(cfg, 'model')}-{config_hash(cfg)}"
+        name = f"seed{cfg.seed}" + ("" if fold is None else f".fold{fold}")
+        home.mkdir(parents=True, exist_ok=True)
+        path = next(path for n in count(1) if _made(path := home / (name if n == 1 else f"{name}.{n}")))
+        folder = cls(path, "fresh", _hold(path))
+        write(path / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
+        return folder
+
+    @classmethod
+    def _resumed(cls, path: Path) -> "RunFolder":
+        lock = None if read_result(path)["status"] == "complete" else _hold(path)
+        complete = read_result(path)["status"] == "complete"  # perhaps just now, by the process that held it
+        log.info("%s is complete: nothing left to run." if complete else "Continuing %s.", path)
+        return cls(path, "complete" if complete else "unfinished", lock)
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """What `result.json` holds now."""
+        return read_result(self.path)
+
+    def close(self) -> None:
+        """Let another process have the folder."""
+        if self.lock:
+            (self.path / "holder").unlink(missing_ok=True)
+            self.lock.release()
+
+    def __enter__(self) -> "RunFolder":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def short_name(cfg: DictConfig, group: str) -> str:
+    """The option chosen for a group on the command line; without one, the name of its class."""
+    from hydra.core.hydra_config import HydraConfig
+
+    if HydraConfig.initialized() and (choice := HydraConfig.get().runtime.choices.get(group)):
+        return choice
+    return cfg[group]["_target_"].rsplit(".", 1)[-1].lower()
+
+
+def now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+
+
+def _made(path: Path) -> bool:
+    """Whether this call made the folder; False if it was there."""
+    try:
+        path.mkdir()
+    except FileExistsError:
+        return False
+    return True
+
+
+def _hold(path: Path) -> FileLock:
+    lock, holder = FileLock(path / ".lock", timeout=0), path / "holder"
+    try:
+        lock.acquire()
+    except Timeout:
+        who = holder.read_text().strip() if holder.exists() else "another process"
+        raise UsageError(f"{path} is in use by {who}. Wait for it, or start a run of its own (resume=never).") from None
+    write(holder, f"process {os.getpid()} on {socket.gethostname()} since {now()}\n")
+    return lock
+
+
+def _checked(path: Path, cfg: DictConfig) -> Path:
+    there, here = dict(leaves(read(path).config)), dict(leaves(plain(cfg)))
+    changed = [
+        key
+        for key in sorted(there | here)
+        if there.get(key) != here.get(key) and (decides(key) or key in ("seed", "dataset.fold"))
+    ]
+    if changed:
+        listed = "; ".join(f"{key}: {there.get(key)} there, {here.get(key)} here" for key in changed)
+        raise UsageError(f"resume={str(path)!r} is another run ({listed}). Ask for that one, or for a fresh run.")
+    return path

@@ -1,0 +1,112 @@
+"""Runs as found on disk: their configuration, result and place, read without torch."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gnnlab.config.hashing import LEFT_OUT
+from gnnlab.errors import UsageError
+
+
+def read_result(folder: Path) -> dict[str, Any]:
+    """The `result.json` of a run, `{"status": "unfinished"}` where there is none that can be read."""
+    try:
+        return json.loads((folder / "result.json").read_text())
+    except (OSError, ValueError):
+        return {"status": "unfinished"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run folder."""
+
+    folder: Path
+    config: dict[str, Any]
+    result: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        return f"{self.folder.parent.name}/{self.folder.name}"
+
+    @property
+    def hash(self) -> str:
+        """The hash of the configuration: equal for runs that differ in seed and fold alone."""
+        return self.result.get("config_hash", self.folder.parent.name.rsplit("-", 1)[-1])
+
+    @property
+    def fold(self) -> int | None:
+        return (self.config.get("dataset") or {}).get("fold")
+
+    @property
+    def identity(self) -> tuple[str, int, int | None]:
+        return self.hash, self.config["seed"], self.fold
+
+    @property
+    def complete(self) -> bool:
+        return self.result["status"] == "complete"
+
+    def value(self, key: str) -> Any:
+        """A configured value (`optimizer.lr`) or the option of a group (`model`, `model/conv`, `encoding`)."""
+        found: Any = self.config
+        for part in key.replace("/", ".").split("."):
+            found = found.get(part) if isinstance(found, dict) else None
+        if isinstance(found, dict) and "_target_" not in found:
+            return "+".join(found) or "none"
+        choice = self.result.get("choices", {}).get(key)
+        if isinstance(found, dict):
+            return choice or found["_target_"].rsplit(".", 1)[-1].lower()
+        return choice if found is None else found
+
+    @property
+    def metric_names(self) -> list[str]:
+        return [*(f"test/{name}" for name in self.result["test"]), *self.result["best"], "seconds", "peak_memory_mb"]
+
+    def metric(self, name: str) -> float | None:
+        """`test/mae`; `val/mae`, `train/loss` at the best epoch; `last/val/mae`; or a cost such as `seconds`."""
+        part, _, rest = name.partition("/")
+        table = self.result.get(part, {}) if part in ("test", "last") else self.result.get("best", {})
+        value = table.get(name, table.get(rest, self.result.get(name)))
+        return value if isinstance(value, int | float) else None
+
+
+def load(folder: Path) -> list[Run]:
+    """All runs below `folder`. Raises `UsageError` if there are none."""
+    found = [read(path.parent) for path in sorted(folder.rglob("seed*/config.yaml"))]
+    if not found and (folder / "config.yaml").exists():
+        found = [read(folder)]
+    if not found:
+        state = "holds no runs" if folder.is_dir() else "is not a folder"
+        raise UsageError(
+            f"{str(folder)!r} {state}. Name the folder that runs were written to (out=…, `runs` by default)."
+        )
+    return found
+
+
+def read(folder: Path) -> Run:
+    """The run in `folder`. Raises `UsageError` if its configuration cannot be read."""
+    try:
+        config = yaml.safe_load((folder / "config.yaml").read_text())
+    except FileNotFoundError:
+        raise UsageError(f"{str(folder)!r} is not a run folder: it has no config.yaml.") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UsageError(f"Cannot read {folder / 'config.yaml'}: {error}") from error
+    if not isinstance(config, dict) or "seed" not in config:
+        raise UsageError(f"{folder / 'config.yaml'} is not the configuration of a run. Remove that folder.")
+    return Run(folder, config, read_result(folder))
+
+
+def newest(runs: Iterable[Run]) -> list[Run]:
+    """The newest complete run of each configuration, seed and fold; where none is complete, the newest."""
+    last: dict[tuple, Run] = {}
+    for run in sorted(runs, key=lambda run: (run.complete, run.result.get("finished", ""), run.name)):
+        last[run.identity] = run
+    return sorted(last.values(), key=lambda run: run.name)
+
+
+def decides(key: str) -> bool:
+    """Whether a dotted key is part of what is run, and not of where, how often or with which seed."""
+    return not any(key == path or key.startswith(f"{path}.") for path in LEFT_OUT)

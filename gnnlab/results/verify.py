@@ -1,0 +1,60 @@
+"""`python -m gnnlab.results verify RUN`: do the stored weights give the stored numbers?
+
+Data and model are built anew from the run's config.yaml, best.pt is loaded, and the validation and test
+splits are evaluated; every number must equal the one in result.json to the last digit.
+"""
+
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from gnnlab.config import build
+from gnnlab.errors import UsageError
+from gnnlab.results.record import environment
+from gnnlab.results.runs import Run, read
+from gnnlab.run import prepare
+from gnnlab.trainer import checkpoint, device
+from gnnlab.trainer.evaluate import evaluate
+from gnnlab.trainer.precision import make_forward
+
+
+def verify(folder: Path) -> bool:
+    """Print each recorded number beside the one computed now; whether all are equal.
+
+    Raises `UsageError` if the run is not complete or its files are damaged.
+    """
+    run = read(folder)
+    if not run.complete:
+        raise UsageError(f"{folder} is not complete ({run.result['status']}): it has no numbers to verify.")
+    recorded = {name: run.metric(name) for part in ("val", "test") for name in _names(run, part)}
+    computed = compute(OmegaConf.create(run.config), folder / "best.pt")
+    for name, value in recorded.items():
+        verdict = "equal" if computed[name] == value else "DIFFERS"
+        print(f"{name:<20}  recorded {value!r:<22}  computed {computed[name]!r:<22}  {verdict}")
+    if computed == recorded:
+        return True
+    for name, now in environment().items():
+        if (then := run.result["environment"].get(name)) != now:
+            print(f"The run had {name} {then}, here it is {now}.")
+    return False
+
+
+def compute(cfg: DictConfig, weights: Path) -> dict[str, float]:
+    """{"val/loss": …, "val/mae": …, "test/loss": …} of the configured model with the stored weights."""
+    made, settings = prepare(cfg), build(cfg.trainer)
+    try:
+        made.model.load_state_dict(checkpoint.read(weights))
+    except RuntimeError as error:
+        raise UsageError(f"{weights} does not hold the weights of the model in config.yaml beside it.") from error
+    where = device.choose(settings.device)
+    forward = make_forward(made.model.to(where).eval(), where, settings.precision, settings.compile)
+    with device.checked(settings.deterministic, settings.detect_anomaly):
+        return {
+            f"{split}/{name}": value
+            for split in ("val", "test")
+            for name, value in evaluate(forward, made.task, made.loaders[split].epoch(0), where).items()
+        }
+
+
+def _names(run: Run, part: str) -> list[str]:
+    return [f"{part}/{name}" for name in run.result["test"]]

@@ -1,0 +1,114 @@
+"""A run, from a composed config to its result: the table of contents of the framework.
+
+check (gnnlab.config, before this) → seed → data → encodings → model → trainer → result.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from hydra.utils import get_class
+from omegaconf import DictConfig, OmegaConf
+from torch import nn
+
+from gnnlab.config import build, config_hash
+from gnnlab.datasets.loader import Loader
+from gnnlab.encodings import attach
+from gnnlab.results.folder import RunFolder
+from gnnlab.results.record import flops_per_graph, record, record_failure
+from gnnlab.spec import GraphSpec
+from gnnlab.tasks import Task, make_task
+from gnnlab.trainer import distributed
+from gnnlab.trainer.seed import seed_everything
+from gnnlab.trainer.signals import Interrupted
+
+notice = logging.getLogger(__name__)
+
+
+@dataclass
+class Prepared:
+    """Everything a trainer needs, built from the config alone."""
+
+    spec: GraphSpec
+    task: Task
+    loaders: dict[str, Loader]
+    model: nn.Module
+
+
+def prepare(cfg: DictConfig) -> Prepared:
+    """Load the data, compute its encodings, build model and task; the seed decides the initial weights."""
+    source = build(cfg.data)
+    splits, spec = build(cfg.dataset, source=source).load()
+    encodings = [build(section) for section in (cfg.get("encoding") or {}).values()]
+    splits = attach(encodings, splits, source.cache)
+    loader = partial(build(cfg.loader), seed=cfg.seed, rank=distributed.rank(), world=distributed.world())
+    loaders = {name: loader(packed, shuffle=name == "train") for name, packed in splits.items()}
+    seed_everything(cfg.seed)
+    model = build(cfg.model, spec=spec, encodings=encodings)
+    return Prepared(spec, make_task(spec), loaders, model)
+
+
+def run(cfg: DictConfig) -> float:
+    """Train and test as `cfg` says, over every fold for `dataset.fold=all`.
+
+    Returns the best validation metric, its mean over the folds.
+    """
+    results = [run_one(one) for one in folds(cfg)]
+    metric = results[0]["metric"]
+    tests = [result["test"][metric] for result in results]
+    spread = f" ± {stdev(tests):.4f} over {len(tests)} folds: {', '.join(f'{x:.4f}' for x in tests)}"
+    notice.info("test %s %.4f%s", metric, mean(tests), spread if len(tests) > 1 else "")
+    return mean(result["best"][f"val/{metric}"] for result in results)
+
+
+def folds(cfg: DictConfig) -> Iterator[DictConfig]:
+    """`cfg` itself, or one config per published fold for `dataset.fold=all`."""
+    if OmegaConf.select(cfg, "dataset.fold") != "all":
+        yield cfg
+        return
+    for fold in range(get_class(cfg.dataset._target_).num_folds):
+        one = cfg.copy()
+        one.dataset.fold = fold
+        yield one
+
+
+def run_one(cfg: DictConfig) -> dict[str, Any]:
+    """One training of one fold; returns what its `result.json` holds, also where it was complete before."""
+    with ExitStack() as stack:
+        stack.enter_context(distributed.team())
+        folder = stack.enter_context(RunFolder.open(cfg, cfg.resume))
+        if folder.status != "complete":
+            try:
+                train(cfg, folder.path, resume=folder.status == "unfinished")
+            except Exception as error:
+                if distributed.rank() == 0 and not isinstance(error, Interrupted):
+                    record_failure(cfg, folder.path, error)
+                raise
+        return folder.result
+
+
+def train(cfg: DictConfig, folder: Path, resume: bool) -> None:
+    """Prepare, fit, and write the result into `folder`."""
+    made = prepare(cfg)
+    size = sum(parameter.numel() for parameter in made.model.parameters())
+    graphs = ", ".join(f"{name} {loader.packed.num_graphs:,}" for name, loader in made.loaders.items())
+    notice.info("%s: %s parameters; graphs: %s", folder, f"{size:,}", graphs)
+    fit = build(cfg.trainer).fit(
+        made.model,
+        made.task,
+        made.loaders,
+        build(cfg.optimizer),
+        build(cfg.scheduler),
+        [build(section)(folder=folder) for section in (cfg.get("logger") or {}).values()],
+        folder,
+        resume=resume,
+        fingerprint=config_hash(cfg),
+    )
+    if distributed.rank() == 0:
+        first = next(made.loaders["val"].epoch(0)).to(next(made.model.parameters()).device)
+        record(cfg, folder, made.spec, made.model, fit, flops_per_graph(made.model, first))

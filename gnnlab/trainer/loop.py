@@ -1,0 +1,300 @@
+"""The training loop: the only one, whatever the method.
+
+A method is a list of phases (`gnnlab.trainer.phase`), whose meaning the loop does not know. Each has its
+optimizer and schedule, and epochs of steps; an epoch is evaluated over the whole validation split and the
+best weights are kept. In the end the test split is evaluated once, with the best weights.
+
+Killed at any instant and resumed, a run ends with the same bits: the checkpoint holds all that counts,
+and the loader's order depends on (seed, epoch) alone.
+"""
+
+import math
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from gnnlab.batch import Batch
+from gnnlab.errors import RunStopped, UsageError
+from gnnlab.trainer import device, distributed
+from gnnlab.trainer.checkpoint import Checkpoints
+from gnnlab.trainer.ema import EMA, copy_of
+from gnnlab.trainer.evaluate import evaluate
+from gnnlab.trainer.loggers import Loggers
+from gnnlab.trainer.losses import Losses, NotFinite
+from gnnlab.trainer.phase import Phase
+from gnnlab.trainer.precision import make_forward
+from gnnlab.trainer.progress import Progress
+from gnnlab.trainer.protocols import Loader, Logger, Row, Scheduler, Stateful, Task
+from gnnlab.trainer.signals import Interrupted, StopSignals
+from gnnlab.trainer.state import FitResult, State
+
+HOW_TO_LOOK = "trainer.detect_anomaly=true names the operation; a lower optimizer.lr or trainer.clip may help."
+SMALLER_BATCHES = "Lower loader.batch_size, or set loader.max_nodes or loader.max_edges."
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """Settings of the loop.
+
+    clip: largest global gradient norm. accumulate: batches per optimizer step, weighted as one big batch.
+    ema: decay of the averaged weights, which are then the ones evaluated and kept. patience: stop after
+    so many evaluations without a better one. min_lr: stop once the schedule has gone below it.
+    eval_every: epochs. checkpoint_every: seconds between checkpoints, in the middle of an epoch too.
+    detect_anomaly: name the operation whose gradient is NaN (slow).
+    """
+
+    max_epochs: int = 100
+    clip: float | None = 1.0
+    accumulate: int = 1
+    ema: float | None = None
+    precision: Literal["fp32", "bf16"] = "fp32"
+    compile: bool = False
+    device: str = "auto"
+    deterministic: bool = False
+    patience: int | None = None
+    min_lr: float | None = None
+    eval_every: int = 1
+    checkpoint_every: float = 30.0
+    progress: bool = True
+    detect_anomaly: bool = False
+
+    def __post_init__(self) -> None:
+        patience = 1 if self.patience is None else self.patience
+        if min(self.max_epochs, self.accumulate, self.eval_every, patience) < 1:
+            raise UsageError("trainer.max_epochs, accumulate, eval_every and patience must be at least 1.")
+        if self.ema is not None and not 0 <= self.ema < 1:
+            raise UsageError(f"trainer.ema={self.ema} is a decay: at least 0 and below 1, e.g. 0.999.")
+
+    def fit(
+        self,
+        model: nn.Module,
+        task: Task,
+        loaders: Mapping[str, Loader],
+        optimizer: Callable[..., Optimizer],
+        scheduler: Callable[..., Scheduler],
+        loggers: Sequence[Logger],
+        folder: Path,
+        phases: Sequence[Phase] | None = None,
+        resume: bool = False,
+        fingerprint: str = "",
+    ) -> FitResult:
+        """Train `model` on loaders "train", choose by "val", evaluate on "test"; it ends with its best weights.
+
+        `optimizer(params)` and `scheduler(optimizer, epochs=…, maximize=…)` are called at the start of
+        every phase; by default there is one, "train", of `max_epochs`. `folder` receives checkpoint.pt and
+        best.pt. With `resume`, a checkpoint found there is continued; `fingerprint` says what it belongs to.
+        Raises `RunStopped` (NaN, no memory, `Interrupted` by a signal), `UsageError` (device, checkpoint).
+        """
+        phases = phases or [Phase("train", self.max_epochs)]
+        with ExitStack() as stack:
+            stack.enter_context(distributed.team())
+            stack.enter_context(device.checked(self.deterministic, self.detect_anomaly))
+            signals = stack.enter_context(StopSignals())
+            told = Loggers(loggers if distributed.rank() == 0 else [])
+            kept = Checkpoints(folder, self.checkpoint_every, fingerprint)
+            return Fit(self, model, task, loaders, optimizer, scheduler, told, phases, kept, signals).run(resume)
+
+
+@dataclass
+class Fit:
+    """One call of `Trainer.fit`: the parts, and the loop over them."""
+
+    settings: Trainer
+    model: nn.Module
+    task: Task
+    all_loaders: Mapping[str, Loader]
+    make_optimizer: Callable[..., Optimizer]
+    make_scheduler: Callable[..., Scheduler]
+    loggers: Loggers
+    phases: Sequence[Phase]
+    checkpoints: Checkpoints
+    signals: StopSignals
+
+    def __post_init__(self) -> None:
+        self.device = device.choose(self.settings.device)
+        self.model.to(self.device)
+        self.forward = make_forward(self.model, self.device, self.settings.precision, self.settings.compile)
+        self.state, self.metric = State(), f"val/{self.task.metric}"
+        self.losses = Losses()
+        self.clock = time.perf_counter()
+
+    def run(self, resume: bool) -> FitResult:
+        """All phases from where `State` says, then the test."""
+        saved, summary = None, None
+        if resume and (found := self.checkpoints.load()):
+            saved, self.state = found
+        self.loggers.start(self.state.history, self.state.timings)
+        epochs = sum(phase.epochs for phase in self.phases)
+        self.progress = Progress(epochs, self.state.epoch, self.task.metric, self.settings.progress)
+        try:
+            for index in range(self.state.phase, len(self.phases)):
+                self.begin(index, saved)
+                while self.state.phase_epoch < self.phase.epochs and not self.state.stopped:
+                    self.train()
+                    self.end_epoch()
+                self.save()
+                self.model.load_state_dict(self.state.best_weights)
+                self.ema, saved = None, None
+            test = self.evaluate("test")
+            self.lap()
+            result = FitResult.of(self.state, test, device.peak_memory_mb(self.device))
+            summary = result.summary()
+            return result
+        except NotFinite as error:
+            raise RunStopped(self.report(str(error), HOW_TO_LOOK, error.behind)) from error
+        except (RuntimeError, MemoryError) as error:
+            if not device.out_of_memory(error):
+                raise
+            raise RunStopped(self.report(f"Out of memory on {self.device}", SMALLER_BATCHES)) from error
+        finally:
+            self.progress.close()
+            self.loggers.close(summary)
+
+    def begin(self, index: int, saved: dict[str, Any] | None) -> None:
+        """Start phase `index`, or go on in it from a checkpoint."""
+        self.phase, self.state.phase = self.phases[index], index
+        self.loaders = self.phase.loaders or self.all_loaders
+        if self.phase.on_start:
+            self.phase.on_start(self.model)
+        distributed.share(self.model.state_dict().values())
+        self.parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        self.optimizer = self.make_optimizer(self.parameters)
+        self.scheduler = self.make_scheduler(self.optimizer, epochs=self.phase.epochs, maximize=self.task.maximize)
+        self.ema = EMA(self.model, self.settings.ema) if self.settings.ema is not None else None
+        if saved is not None:
+            self.checkpoints.restore(saved, self.parts())
+        else:
+            self.state.begin_phase()
+            self.save()
+
+    def train(self) -> None:
+        """The current epoch, from batch `state.position` on."""
+        state, loader, accumulate = self.state, self.loaders["train"], self.settings.accumulate
+        batches = loader.epoch(state.epoch, start=state.position)
+        share = accumulate / max(1, loader.num_batches(state.epoch))
+        self.model.train()
+        self.lap()
+        while group := list(islice(batches, accumulate)):
+            items, graphs, stop, due = self.agree(group)
+            self.optimizer.zero_grad()
+            loss = torch.stack([self.backward(batch, items) for batch in group]).sum()
+            distributed.sum_gradients(self.parameters)
+            norm = nn.utils.clip_grad_norm_(self.parameters, self.settings.clip or math.inf)
+            self.optimizer.step()
+            state.position, state.step = state.position + len(group), state.step + 1
+            if self.ema:
+                self.ema.update(self.model)
+            if self.phase.on_step_end:
+                self.phase.on_step_end(self.model, state.step)
+
+            self.losses.add(loss * items, norm)
+            if self.losses.full:
+                state.loss = self.losses.read(state.loss)
+            state.items, state.graphs = state.items + items, state.graphs + graphs
+            state.train_seconds += self.lap()
+            self.progress.step(share)
+            if due or stop:
+                self.save()
+            if stop:
+                raise Interrupted(self.report(f"Stopped by {signal.Signals(stop).name}"), stop)
+        state.loss = self.losses.read(state.loss)
+        state.train_seconds += self.lap()
+
+    def agree(self, group: list[Batch]) -> tuple[int, int, int, bool]:
+        """What all processes know of a step: its items and graphs, a signal to stop, whether a checkpoint is due."""
+        items, graphs = sum(map(self.task.count, group)), sum(batch.num_graphs for batch in group)
+        sums = distributed.total([items, graphs, self.signals.received > 0, self.checkpoints.due]).tolist()
+        stop = (self.signals.received or signal.SIGTERM) if sums[2] else 0
+        return int(sums[0]), int(sums[1]), stop, sums[3] > 0
+
+    def backward(self, batch: Batch, items: int) -> Tensor:
+        """Add the gradient of a batch to that of a step over `items` items; its share of the step's loss."""
+        share = self.task.count(batch) / max(1, items)
+        if not share:
+            return torch.zeros((), device=self.device)
+        batch = batch.to(self.device)
+        out = self.forward(batch)
+        loss = self.task.loss(out, batch)
+        if self.phase.objective:
+            loss = loss + self.phase.objective(self.model, out, batch)
+        loss = loss * share
+        loss.backward()
+        return loss.detach()
+
+    def end_epoch(self) -> None:
+        """Hook, evaluation, best weights, schedule, whether to stop, and the epoch's rows."""
+        state, settings = self.state, self.settings
+        row: Row = {"epoch": state.epoch, "train/loss": state.loss / max(1, state.items), "lr": self.lr}
+        if len(self.phases) > 1:
+            row["phase"] = self.phase.name
+        if self.phase.on_epoch_end:
+            row.update(self.phase.on_epoch_end(self.model, state.phase_epoch) or {})
+        done = state.phase_epoch + 1
+        if done % settings.eval_every == 0 or done == self.phase.epochs:
+            row.update({f"val/{name}": value for name, value in self.evaluate("val").items()})
+            if not math.isfinite(row["val/loss"]):
+                raise NotFinite("validation loss", row["val/loss"], behind=1)
+            self.choose_best(row)
+        self.scheduler.step(row.get(self.metric))
+        if settings.patience is not None and state.stale >= settings.patience:
+            state.stopped = "patience"
+        elif settings.min_lr is not None and self.lr < min(settings.min_lr, row["lr"]):
+            state.stopped = "min_lr"
+        timing = state.end_epoch(row)
+        self.loggers.epoch(row, timing)
+        self.progress.epoch(row, timing, state.best)
+
+    def choose_best(self, row: Row) -> None:
+        """Keep the weights just evaluated if they are the best of the phase."""
+        self.state.stale += 1
+        if self.state.improves(row, self.metric, self.task.maximize):
+            self.state.stale, self.state.best = 0, row
+            with self.averaged():
+                self.state.best_weights = copy_of(self.model)
+            self.checkpoints.save_best(self.state.best_weights)
+
+    def evaluate(self, split: str) -> dict[str, float]:
+        """Loss and score of a split, with the averaged weights if there are any."""
+        self.model.eval()
+        with self.averaged():
+            distributed.share(self.model.state_dict().values())
+            return evaluate(self.forward, self.task, self.loaders[split].epoch(0), self.device)
+
+    def averaged(self) -> AbstractContextManager[None]:
+        return self.ema.applied(self.model) if self.ema else nullcontext()
+
+    def save(self) -> None:
+        self.state.loss = self.losses.read(self.state.loss)
+        self.checkpoints.save(self.state, self.parts())
+
+    def parts(self) -> dict[str, Stateful]:
+        """What a checkpoint holds beside `State` and the random generators."""
+        parts = {"model": self.model, "optimizer": self.optimizer, "scheduler": self.scheduler}
+        parts |= {"ema": self.ema} if self.ema else {}
+        return parts | ({"phase": self.phase.state} if self.phase.state else {})
+
+    def report(self, what: str, advice: str = "", behind: int = 0) -> str:
+        """The end of a run in one message: what, where (`behind` steps ago), where its state is, what to do."""
+        step = math.ceil(self.state.position / self.settings.accumulate) - behind
+        where = f"phase {self.phase.name!r}, epoch {self.state.epoch}, batch {step * self.settings.accumulate}"
+        return f"{what} in {where}. {self.checkpoints.advice} {advice}".strip()
+
+    @property
+    def lr(self) -> float:
+        return self.optimizer.param_groups[0]["lr"]
+
+    def lap(self) -> float:
+        """Seconds since the last call."""
+        now = time.perf_counter()
+        seconds, self.clock = now - self.clock, now
+        self.state.seconds += seconds
+        return seconds

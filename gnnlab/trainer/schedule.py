@@ -1,0 +1,84 @@
+"""Learning-rate schedules, stepped once per epoch.
+
+Each is called with what only run time knows (optimizer, epochs, maximize) and multiplies the
+learning rate that every parameter group began with.
+"""
+
+import math
+from typing import Any
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+
+class Constant:
+    """The learning rate stays as it is."""
+
+    def __init__(self, optimizer: Optimizer, epochs: int, maximize: bool = False) -> None:
+        pass
+
+    def step(self, metric: float | None) -> None:
+        pass
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        pass
+
+
+class Cosine:
+    """Linear warm-up from 0, then half a cosine down to 0, as in GraphGPS.
+
+    Factor in epoch t: max(1e-6, t / warmup) for t < warmup, then ½ (1 + cos(π (t − warmup) / (epochs − warmup))).
+    """
+
+    def __init__(self, optimizer: Optimizer, epochs: int, maximize: bool = False, warmup: int = 0) -> None:
+        self.optimizer, self.epochs, self.warmup = optimizer, epochs, warmup
+        self.base = [group["lr"] for group in optimizer.param_groups]
+        self.epoch = 0
+        self._set()
+
+    def factor(self, epoch: int) -> float:
+        """The multiple of the base learning rate that `epoch` is trained with."""
+        if epoch < self.warmup:
+            return max(1e-6, epoch / self.warmup)
+        progress = (epoch - self.warmup) / max(1, self.epochs - self.warmup)
+        return 0.5 * (1 + math.cos(math.pi * progress))
+
+    def step(self, metric: float | None) -> None:
+        self.epoch += 1
+        self._set()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"epoch": self.epoch, "base": self.base}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.epoch, self.base = state_dict["epoch"], state_dict["base"]
+        self._set()
+
+    def _set(self) -> None:
+        for group, base in zip(self.optimizer.param_groups, self.base, strict=True):
+            group["lr"] = base * self.factor(self.epoch)
+
+
+class Plateau:
+    """Multiply by `factor` when the validation metric has not improved for more than `patience` evaluations.
+
+    The schedule of benchmarking-gnns, which ends a run by `trainer.min_lr`.
+    """
+
+    def __init__(
+        self, optimizer: Optimizer, epochs: int, maximize: bool = False, factor: float = 0.5, patience: int = 10
+    ) -> None:
+        self.plateau = ReduceLROnPlateau(optimizer, "max" if maximize else "min", factor=factor, patience=patience)
+
+    def step(self, metric: float | None) -> None:
+        if metric is not None:
+            self.plateau.step(metric)
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.plateau.state_dict()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.plateau.load_state_dict(state_dict)

@@ -1,0 +1,43 @@
+"""SIGTERM and Ctrl-C: finish the step, keep the state, leave."""
+
+import signal
+import threading
+from types import FrameType, TracebackType
+
+from gnnlab.errors import RunStopped
+
+
+class Interrupted(RunStopped):
+    """The run was asked to stop by a signal. `exit_code`: 130 for Ctrl-C, 143 for SIGTERM."""
+
+    def __init__(self, message: str, signum: int) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signum
+
+
+class StopSignals:
+    """Within it, the first SIGTERM or SIGINT is only noted in `received`; a second one acts at once."""
+
+    def __init__(self) -> None:
+        self.received = 0
+        self._before = {}
+
+    def __enter__(self) -> "StopSignals":
+        if threading.current_thread() is threading.main_thread():
+            for signum in (signal.SIGTERM, signal.SIGINT):
+                self._before[signum] = signal.signal(signum, self._note)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._restore()
+
+    def _note(self, signum: int, frame: FrameType | None) -> None:
+        self.received = signum
+        self._restore()
+
+    def _restore(self) -> None:
+        while self._before:
+            signum, handler = self._before.popitem()
+            signal.signal(signum, handler)

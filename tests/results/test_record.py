@@ -1,0 +1,82 @@
+"""`result.json` holds what a reader of a paper would ask for."""
+
+import json
+
+import pytest
+import torch
+from torch import nn
+
+from gnnlab.batch import Batch
+from gnnlab.errors import RunStopped
+from gnnlab.packed import Packed
+from gnnlab.results.record import code, environment, flops_per_graph, record, record_failure
+from gnnlab.results.runs import read
+from gnnlab.spec import GraphSpec
+from gnnlab.trainer.state import FitResult
+
+SPEC = GraphSpec("zinc", "graph", "regression", 1, "mae")
+
+
+class Linear(nn.Module):
+    """Two matrix products, of 3 × 5 and 5 × 1, for each node."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(3, 5), nn.Linear(5, 1))
+
+    def forward(self, batch: Batch) -> torch.Tensor:
+        return self.layers(batch.node["x"])
+
+
+def two_graphs() -> Batch:
+    nodes = torch.tensor([4, 6])
+    edges = torch.zeros(2, 0, dtype=torch.long)
+    return Packed.from_tensors(nodes, torch.zeros_like(nodes), edges, node={"x": torch.randn(10, 3)}).batch()
+
+
+def fit() -> FitResult:
+    best, last = {"epoch": 1, "val/mae": 0.25}, {"epoch": 2, "val/mae": 0.5}
+    rows = [{"epoch": 0, "val/mae": 1.0}, best, last]
+    return FitResult(rows, [], 1, best, last, {"loss": 0.3, "mae": 0.3}, "max_epochs", 12.0, 800.0, 64.0)
+
+
+def test_flops_are_two_per_multiplication_per_graph():
+    model = Linear().train()
+    assert flops_per_graph(model, two_graphs()) == 2 * 10 * (3 * 5 + 5 * 1) / 2
+    assert model.training
+
+
+def test_a_result_can_be_read_back_and_says_how_it_was_chosen(make_cfg, tmp_path):
+    (tmp_path / "metrics.csv").touch()
+    result = record(make_cfg(seed=4, dataset__fold=2), tmp_path, SPEC, Linear(), fit(), flops=123)
+    assert json.loads((tmp_path / "result.json").read_text()) == result
+    assert (result["seed"], result["fold"], result["parameters"], result["flops_per_graph"]) == (4, 2, 26, 123)
+    assert (result["best_epoch"], result["epochs"], result["test"]["mae"]) == (1, 3, 0.3)
+    assert result["rule"] == "test mae at the epoch of best validation mae"
+    assert result["curves"] == ["metrics.csv"]
+
+
+def test_numbers_survive_to_the_last_digit(make_cfg, make_run, tmp_path):
+    folder = make_run(0.1)
+    result = fit()
+    result.test["mae"] = 0.1 + 0.2
+    record(make_cfg(), folder, SPEC, Linear(), result)
+    assert read(folder).metric("test/mae") == 0.1 + 0.2
+    assert read(folder).metric("val/mae") == 0.25
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"), [(RunStopped("Loss is NaN."), "Loss is NaN."), (KeyError("x"), "KeyError: 'x'")]
+)
+def test_a_failure_keeps_its_reason_and_traceback(make_cfg, tmp_path, error, reason):
+    record_failure(make_cfg(), tmp_path, error)
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert (result["status"], result["reason"]) == ("failed", reason)
+    assert type(error).__name__ in (tmp_path / "error.txt").read_text()
+
+
+def test_the_code_and_environment_are_named_without_host_or_user():
+    assert set(code()) == {"commit", "dirty", "sources"}
+    assert len(code()["sources"]) == 64
+    assert environment()["torch"] == torch.__version__
+    assert environment()["threads"] == torch.get_num_threads()

@@ -1,0 +1,61 @@
+"""A stored run gives its numbers again, and one that does not is found out."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+import gnnlab
+from gnnlab.results.__main__ import main
+from gnnlab.run import run
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of two epochs, on one fold of CSL."""
+    place = tmp_path_factory.mktemp("verify")
+    run(
+        gnnlab.compose(
+            "dataset=csl",
+            "dataset.fold=1",
+            "trainer.max_epochs=2",
+            "trainer.device=cpu",
+            "trainer.progress=false",
+            "trainer.ema=0.5",
+            "logger=csv",
+            f"out={place / 'runs'}",
+            f"data.root={place / 'data'}",
+        )
+    )
+    return next(place.glob("runs/*/seed0.fold1"))
+
+
+def test_a_run_is_verified_to_the_digit(folder, capsys):
+    assert main(["verify", str(folder)]) == 0
+    assert "DIFFERS" not in capsys.readouterr().out
+
+
+def test_a_changed_number_is_found(folder, capsys):
+    result = json.loads((folder / "result.json").read_text())
+    changed = {**result, "test": {**result["test"], "loss": result["test"]["loss"] * (1 + 1e-15)}}
+    (folder / "result.json").write_text(json.dumps(changed))
+    assert main(["verify", str(folder)]) == 1
+    assert capsys.readouterr().out.count("DIFFERS") == 1
+    (folder / "result.json").write_text(json.dumps(result))
+
+
+def test_weights_that_are_no_weights_are_refused(folder, capsys):
+    weights = (folder / "best.pt").read_bytes()
+    (folder / "best.pt").write_bytes(weights[:1000])
+    assert main(["verify", str(folder)]) == 2
+    assert "best.pt" in capsys.readouterr().err
+    torch.save({"other": torch.zeros(1)}, folder / "best.pt")
+    assert main(["verify", str(folder)]) == 2
+    assert "best.pt" in capsys.readouterr().err
+    (folder / "best.pt").write_bytes(weights)
+
+
+def test_a_folder_without_a_complete_run_is_refused(tmp_path, capsys):
+    assert main(["verify", str(tmp_path)]) == 2
+    assert "not a run folder" in capsys.readouterr().err

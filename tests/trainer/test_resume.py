@@ -1,0 +1,137 @@
+"""Killed at any instant and resumed, a run ends with the same bits as if nothing had happened."""
+
+import os
+import random
+import signal
+import time
+from functools import partial
+from multiprocessing.context import ForkServerContext
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import pytest
+import torch
+from linear_toy import Linear, run_as_process, toy_fit
+
+from gnnlab.errors import RunStopped
+from gnnlab.trainer import Phase
+from gnnlab.trainer.schedule import Constant, Cosine, Plateau
+from gnnlab.trainer.signals import Interrupted
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    assert (one / "metrics.csv").read_bytes() == (other / "metrics.csv").read_bytes()
+    for name in ("best.pt", "checkpoint.pt"):
+        a, b = (torch.load(folder / name, weights_only=True) for folder in (one, other))
+        a, b = (file.get("model", file) for file in (a, b))
+        assert a.keys() == b.keys()
+        assert all(torch.equal(a[key], b[key]) for key in a), name
+
+
+def raise_at(steps: set[int], model, step: int) -> None:
+    if step in steps:
+        signal.raise_signal(signal.SIGTERM)
+
+
+@pytest.mark.parametrize("stop", [1, 4, 5, 7, 13])
+@pytest.mark.parametrize("scheduler", [partial(Cosine, warmup=2), partial(Plateau, patience=0)])
+def test_stopped_in_an_epoch_and_resumed(tmp_path: Path, stop: int, scheduler) -> None:
+    """Dropout, batch norm, averaged weights, Adam's moments, the epoch's sums and the schedule all go on."""
+
+    def fit(folder: str, **kwargs):
+        model = partial(Linear, dropout=0.3, hidden=4)
+        return toy_fit(tmp_path / folder, model, scheduler=scheduler, ema=0.8, **kwargs)[1]
+
+    whole = fit("whole", phases=[Phase("train", 4)])
+    with pytest.raises(Interrupted, match=r"SIGTERM in phase 'train'.*resume=auto") as stopped:
+        fit("parts", phases=[Phase("train", 4, on_step_end=partial(raise_at, {stop}))])
+    assert stopped.value.exit_code == 143
+    parts = fit("parts", phases=[Phase("train", 4)], resume=True)
+    assert parts.history == whole.history
+    assert (parts.best, parts.test) == (whole.best, whole.test)
+    assert_same_run(tmp_path / "parts", tmp_path / "whole")
+
+
+def test_signals_act_as_before_once_the_run_is_over(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    toy_fit(tmp_path, max_epochs=1)
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_a_phase_resumes_with_its_state(tmp_path: Path) -> None:
+    """A frozen layer stays frozen, a teacher stays the one it was."""
+
+    def method(stops: set[int]) -> list[Phase]:
+        teacher = Linear()
+
+        def begin(model: Linear) -> None:
+            teacher.load_state_dict(model.state_dict())
+            model.layers[-1].bias.requires_grad_(False)
+
+        def distill(model, out, batch):
+            return (out - teacher(batch).detach()).square().mean()
+
+        stop = partial(raise_at, stops)
+        return [Phase("dense", 2), Phase("student", 3, distill, begin, stop, state=teacher)]
+
+    def fit(folder: str, stops: set[int], resume: bool = False):
+        return toy_fit(tmp_path / folder, Linear, method(stops), resume, scheduler=Constant)[1]
+
+    whole = fit("whole", set())
+    with pytest.raises(RunStopped):
+        fit("parts", {7})
+    assert fit("parts", set(), resume=True).history == whole.history
+    assert_same_run(tmp_path / "parts", tmp_path / "whole")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(processes: ForkServerContext, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
+    """The folder of a run that nothing happened to, and how long its process took."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    finish(start(processes, folder / "warm-up"))  # waits for the imports
+    started = time.monotonic()
+    finish(start(processes, folder))
+    return folder, time.monotonic() - started
+
+
+def start(processes: ForkServerContext, folder: Path) -> BaseProcess:
+    process = processes.Process(target=run_as_process, args=(folder,))
+    process.start()
+    return process
+
+
+def finish(process: BaseProcess) -> None:
+    process.join()
+    assert process.exitcode == 0
+
+
+@pytest.mark.parametrize("kills", [4, pytest.param(30, marks=pytest.mark.slow)])
+def test_killed_at_random_instants(
+    processes: ForkServerContext, undisturbed: tuple[Path, float], tmp_path: Path, kills: int
+) -> None:
+    whole, seconds = undisturbed
+    instants, hit = random.Random(kills), 0
+    while hit < kills and not (tmp_path / "final0.pt").exists():
+        process = start(processes, tmp_path)
+        process.join(instants.uniform(0.1, 0.9) * seconds)
+        process.kill()
+        process.join()
+        hit += process.exitcode == -signal.SIGKILL
+    assert hit
+    finish(start(processes, tmp_path))
+    assert_same_run(tmp_path, whole)
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_asked_to_stop_a_process_says_how_to_go_on(
+    processes: ForkServerContext, undisturbed: tuple[Path, float], tmp_path: Path, signum: int, code: int
+) -> None:
+    process = start(processes, tmp_path)
+    while not (tmp_path / "best.pt").exists():
+        time.sleep(0.001)
+    os.kill(process.pid, signum)
+    process.join()
+    assert process.exitcode == code
+    assert "resume=auto" in (tmp_path / "message.txt").read_text()
+    finish(start(processes, tmp_path))
+    assert_same_run(tmp_path, undisturbed[0])

@@ -68,9 +68,19 @@ class Cache:
 
 
 def source_hash(*parts: type | Callable) -> str:
-    """A hash of the modules that define `parts`, for keys of what their code computes."""
+    """A hash of the modules that define `parts`, for keys of what their code computes.
+
+    Of a module without a file (a notebook) only the name counts.
+    """
     names = sorted({part.__module__ for part in parts})
-    return hashlib.sha256("\0".join(inspect.getsource(sys.modules[name]) for name in names).encode()).hexdigest()[:16]
+    return hashlib.sha256("\0".join(map(_source, names)).encode()).hexdigest()[:16]
+
+
+def _source(module: str) -> str:
+    try:
+        return inspect.getsource(sys.modules[module])
+    except (OSError, TypeError):
+        return module
 
 
 @contextmanager

@@ -51,7 +51,9 @@ def test_another_key_is_another_entry_and_order_does_not_matter(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "no key", "no data"])
-def test_a_damaged_entry_is_noticed_and_made_anew(tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_entry_is_noticed_and_made_anew(
+    tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
     build, cache = Counted(), Cache(tmp_path)
     cache.tensors("kind", {}, build)
     data = entry(tmp_path)

@@ -18,7 +18,9 @@ def shuffled(data: Data, seed: int) -> Data:
     edge_index = torch.cat([data.edge_index, double], dim=1)
     edge_attr = torch.cat([data.edge_attr, torch.tensor([[1], [2]])])
     order = torch.randperm(edge_index.shape[1], generator=generator)
-    return Data(x=data.x, edge_index=edge_index[:, order], edge_attr=edge_attr[order], y=data.y, num_nodes=data.num_nodes)
+    return Data(
+        x=data.x, edge_index=edge_index[:, order], edge_attr=edge_attr[order], y=data.y, num_nodes=data.num_nodes
+    )
 
 
 GRAPHS = [shuffled(data, i) for i, data in enumerate(graphs_of_all_kinds())]
@@ -71,7 +73,11 @@ def test_a_slice_is_a_batch_of_its_graphs(first: int, last: int) -> None:
 
 
 def test_a_batch_of_no_graphs() -> None:
-    for empty in (PACKED.batch(2, 2), PACKED.take(torch.tensor([], dtype=torch.long)).batch(), Packed.from_graphs([]).batch()):
+    for empty in (
+        PACKED.batch(2, 2),
+        PACKED.take(torch.tensor([], dtype=torch.long)).batch(),
+        Packed.from_graphs([]).batch(),
+    ):
         assert (empty.num_graphs, empty.num_nodes, empty.edge_index.shape[1], empty.max_nodes) == (0, 0, 0, 0)
 
 

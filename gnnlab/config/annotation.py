@@ -14,9 +14,9 @@ def accepts(annotation: ast.expr | None, module: Module, value: Any) -> bool:
     """Whether `value` (of YAML: scalar, list, dict or None) fits; what source cannot tell is accepted.
 
     An int is a float; a bool is no int; a string of digits is no number. A dict with a `_target_` is a
-    part yet to be built, and fits anything.
+    part yet to be built: it fits where an object or a callable may stand.
     """
-    if annotation is None or (isinstance(value, Mapping) and "_target_" in value):
+    if annotation is None:
         return True
     annotation = _unquoted(annotation)
     if isinstance(annotation, ast.Constant):
@@ -58,7 +58,7 @@ SCALARS = {
     "float": lambda value: isinstance(value, int | float) and not isinstance(value, bool),
     "str": lambda value: isinstance(value, str),
     "bool": lambda value: isinstance(value, bool),
-    "Callable": lambda value: False,
+    "Callable": lambda value: isinstance(value, Mapping) and "_target_" in value,
     "Any": lambda value: True,
     "object": lambda value: True,
 }

@@ -15,6 +15,7 @@ from typing import cast
 import hydra
 from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import SearchPathException
 from omegaconf import DictConfig, OmegaConf
 
 from gnnlab import config
@@ -55,6 +56,8 @@ def main() -> int:
             hydra.main(version_base="1.3", config_path=str(config.conf_dir()), config_name="config")(job)()
     except KeyboardInterrupt:
         return 130
+    except SearchPathException as error:
+        codes.append(report(UsageError(str(error))))
     except Exception as error:
         codes.append(report(error))
     return max(codes)

@@ -43,7 +43,7 @@ def no_option(group: str, option: str, options: Iterable[str], asker: str = "") 
     return UsageError(f"There is no {group}={option}{asked}{did_you_mean(nearest(option, known))}{there_are}")
 
 
-def explain(error: Exception, repo: IConfigRepository | None) -> UsageError:
+def explain(error: Exception, parsed: Sequence[Override], repo: IConfigRepository | None) -> UsageError:
     """A composition error as a `UsageError`."""
     cause = error.__cause__
     if isinstance(error, OverrideParseException):
@@ -53,6 +53,12 @@ def explain(error: Exception, repo: IConfigRepository | None) -> UsageError:
     if repo and asker and isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, option = error.missing_cfg_file.rpartition("/")
         return no_option(group, option, repo.get_group_options(group), f"{asker[1]}.yaml or what overrides it")
+    unused = re.match(r"Could not override '(\S+/\S+)'", str(error))
+    if unused and cause is None:
+        lines = {override.key_or_group: override.input_line for override in parsed}
+        group, parent = unused[1], unused[1].rpartition("/")[0]
+        owner = lines.get(parent, f"the chosen {parent}")
+        return UsageError(f"{lines.get(group, group)} has no place: {owner} has no {group}.")
     if isinstance(cause, ConfigKeyError | ConfigAttributeError) and cause.parent_node is not None:
         config = OmegaConf.to_container(cause.parent_node._get_root())
         assert isinstance(config, dict)

@@ -45,7 +45,7 @@ class Loader(ConfigLoaderImpl):
     ) -> DictConfig:
         """Compose; a job's config is checked, the master of a sweep is left to its jobs."""
         is_job = run_mode is RunMode.RUN and config_name is not None
-        repo = None
+        parsed, repo = [], None
         try:
             parsed, repo = self._parse_overrides_and_create_caching_repo(config_name, overrides)
             if self._allow is None:
@@ -58,7 +58,7 @@ class Loader(ConfigLoaderImpl):
                 config_name, preset + overrides, run_mode, from_shell, validate_sweep_overrides
             )
         except (HydraException, OmegaConfBaseException, YAMLError) as error:
-            raise explain(error, repo) from error
+            raise explain(error, parsed, repo) from error
         check_hydra(cfg)
         if is_job:
             if preset:

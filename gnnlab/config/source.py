@@ -73,7 +73,11 @@ class Definition:
 
 
 def find(dotted: str) -> Definition | None:
-    """The definition `dotted` names; None where source cannot tell. Raises `Missing` where it is certainly absent."""
+    """The definition a module binds to a name; None where source cannot tell.
+
+    Raises `Missing` where there certainly is none: what lies inside a class, or in a module that another
+    one merely imports (`gnnlab.cache.os.system`), cannot be named either.
+    """
     top, *inner, last = dotted.split(".") if "." in dotted else (dotted, "")
     module = read(top)
     if module is None:
@@ -81,24 +85,20 @@ def find(dotted: str) -> Definition | None:
     for part in inner:
         child = read(f"{module.name}.{part}")
         if child is None:
-            _require(module, part)
-            return None
+            raise Missing(module.name, part, module.public())
         module = child
-    if "__getattr__" not in module.names:
-        _require(module, last)
     found = member(module, last)
-    return found if isinstance(found, Definition) else None
-
-
-def _require(module: Module, name: str) -> None:
-    unsure = module.file is None or any(read(star) is None for star in module.stars)
-    if not unsure and member(module, name) is None:
-        raise Missing(module.name, name, module.public())
+    if isinstance(found, Definition):
+        return found
+    unsure = module.file is None or "__getattr__" in module.names or any(read(star) is None for star in module.stars)
+    if found is None and unsure:
+        return None
+    raise Missing(module.name, last, module.public())
 
 
 @cache
 def read(name: str) -> Module | None:
-    """The module `name`, found by its top package's location; None where no Python source is found."""
+    """The module `name`, found by its top package's location; None where there is no such file."""
     top, *rest = name.split(".")
     try:
         spec = find_spec(top)
@@ -116,6 +116,8 @@ def read(name: str) -> Module | None:
             return Module(name, init if init.is_file() else None, (place,))
         if place.with_suffix(".py").is_file():
             return Module(name, place.with_suffix(".py"))
+        if any(place.parent.glob(f"{place.name}.*")):
+            return Module(name, None)
     return None
 
 

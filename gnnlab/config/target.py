@@ -28,12 +28,16 @@ def locate(target: Any, where: str, allow: Sequence[str] = ()) -> Definition | N
             f"add allow=[{package}] to the command (in a file it does not count)."
         )
     try:
-        return find(target)
+        definition = find(target)
     except Missing as missing:
         if not missing.where:
             raise UsageError(f"{where} names {target}, but no package {missing.name} is on the Python path.") from None
         near = did_you_mean(nearest(missing.name, missing.known))
         raise UsageError(f"{where} names {target}, but {missing.where} has no '{missing.name}'{near}") from None
+    homes = [package.split(".")[0] for package in (*PACKAGES, *allow)]
+    if definition and not _within(f"{definition.module.name}.", homes):
+        raise UsageError(f"{where} names {target}, which is borrowed from {definition.module.name}.")
+    return definition
 
 
 def check_hydra(cfg: DictConfig) -> None:

@@ -48,7 +48,7 @@ class Loader:
             needed = max(1, *size.tolist()) if packed.num_graphs else 1
             if limit is not None and limit < needed:
                 raise UsageError(f"loader.{name}={limit} has no room for the largest graph: {needed} at least.")
-        if shuffle and world > min(packed.num_graphs, batch_size or packed.num_graphs):
+        if shuffle and world > 1 and world > min(packed.num_graphs, batch_size or packed.num_graphs):
             raise UsageError(
                 f"{world} processes cannot share a batch of {batch_size} graphs (loader.batch_size) "
                 f"from a training split of {packed.num_graphs}: use fewer processes or a larger batch."

@@ -9,12 +9,12 @@ from torch_geometric.datasets import ZINC
 
 from gnnlab.datasets.base import Dataset
 from gnnlab.datasets.source import DataSource, RawFiles
-from gnnlab.errors import UsageError
 from gnnlab.packed import Packed
 from gnnlab.spec import Feature, GraphSpec
 
 SPLITS = ("train", "val", "test")
-SIZES = {True: (10_000, 1_000, 1_000), False: (220_011, 24_445, 5_000)}
+SUBSET = dict(zip(SPLITS, (10_000, 1_000, 1_000), strict=True))
+FULL = dict(zip(SPLITS, (220_011, 24_445, 5_000), strict=True))
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,8 @@ class Zinc(Dataset):
 
     def _pack(self, root: str, split: str) -> Packed:
         dataset: Any = ZINC(root, subset=self.subset, split=split)
-        size = SIZES[self.subset][SPLITS.index(split)]
-        if len(dataset) != size:
-            raise UsageError(f"ZINC/raw/{split}.index is not the published one: {len(dataset)} graphs, not {size}.")
+        if len(dataset) != (SUBSET if self.subset else FULL)[split]:
+            raise ValueError(f"{len(dataset)} {split} graphs are not the published number")
         data, slices = dataset._data, dataset.slices
         return Packed.from_tensors(
             slices["x"].diff(),
@@ -69,11 +68,13 @@ class Zinc(Dataset):
 
     def _check(self, path: Path) -> None:
         if path.suffix == ".index":
-            [int(number) for number in path.read_text().split(",")]
-            return
-        with path.open("rb") as file:
-            molecules = pickle.load(file)
-        if not self.subset and any(molecule is None for molecule in molecules):
+            entries, expected = [int(number) for number in path.read_text().split(",")], SUBSET[path.stem]
+        else:
+            with path.open("rb") as file:
+                entries, expected = pickle.load(file), FULL[path.stem]
+        if len(entries) != expected:
+            raise ValueError(f"{len(entries)} entries instead of {expected}")
+        if not self.subset and None in entries:
             raise ValueError("it holds the molecules of the 12k subset only, enough for dataset=zinc")
 
 

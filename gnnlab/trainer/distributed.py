@@ -29,19 +29,21 @@ def world() -> int:
 
 @contextmanager
 def team() -> Iterator[None]:
-    """Join the other processes (gloo between CPUs, NCCL between GPUs) and leave them at the end.
-
-    Each process draws random numbers (dropout) of its own from then on.
-    """
+    """Join the other processes (gloo between CPUs, NCCL between GPUs) and leave them at the end."""
     if world() == 1 or dist.is_initialized():
         yield
         return
     dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
-    torch.manual_seed(torch.initial_seed() + rank())
     try:
         yield
     finally:
         dist.destroy_process_group()
+
+
+def part_ways() -> None:
+    """From here on, processes seeded alike draw random numbers (dropout) of their own."""
+    if rank() > 0:
+        torch.manual_seed(torch.initial_seed() + rank())
 
 
 def total(values: Sequence[float] | Tensor) -> Tensor:

@@ -123,9 +123,9 @@ class Fit:
         self.device = device.choose(self.settings.device)
         self.model.to(self.device)
         self.forward = make_forward(self.model, self.device, self.settings.precision, self.settings.compile)
-        self.state, self.metric = State(), f"val/{self.task.metric}"
-        self.losses = Losses()
+        self.state, self.losses, self.metric = State(), Losses(), f"val/{self.task.metric}"
         self.clock = time.perf_counter()
+        distributed.part_ways()
 
     def run(self, resume: bool) -> FitResult:
         """All phases from where `State` says, then the test."""

@@ -113,6 +113,7 @@ FILES = {
         _target_: standin.WalkNet
         conv: {eps: 1.0}
     """,
+    "model/bare.yaml": "{_target_: standin.Net}",
     "model/conv/sum.yaml": "{_target_: standin.Sum, _partial_: true}",
     "model/conv/edge.yaml": "{_target_: standin.EdgeConv, _partial_: true}",
     "model/conv/none.yaml": """

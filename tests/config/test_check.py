@@ -32,6 +32,8 @@ TYPOS = {
     "encoding=walks,waves": r"or write encoding=\[…\] to use them together",
     "model=[net,walknet]": "model takes one choice",
     "model=null": "There is no model=None",
+    "model/mixer=sum": "There is no group model/mixer; did you mean",
+    "model=bare model/conv=sum": "model/conv=sum has no place: model=bare has no model/conv",
     "~model": "The config has no model",
 }
 TYPES = {
@@ -64,13 +66,18 @@ TARGETS = {
     "model._target_=torch.load": "lies outside",
     "model._target_=gnnlabx.Net": "lies outside",
     "model._target_=gnnlab.models.gsp.GPS": "gnnlab.models has no 'gsp'; did you mean gps",
+    "model._target_=gnnlab.config.cli.os.system": "gnnlab.config.cli has no 'os'",
+    "model._target_=gnnlab.config.cli.os": "gnnlab.config.cli has no 'os'",
+    "model._target_=gnnlab.config.cli.get_args_parser": "which is borrowed from hydra._internal.utils",
+    "model._target_=gnnlab.packed.Packed.take": "gnnlab.packed has no 'Packed'",
+    "+trainer.clip={_target_:standin.loader}": "trainer.clip",
     "model._target_=standin.Nett": "standin has no 'Nett'; did you mean Net",
     "scheduler._target_=standin.step": "standin.step does not take epochs, which every scheduler is handed",
 }
 NEEDS = {
     "model/conv=edge": "model/conv=edge needs edge features, which dataset=tiny does not give; dataset=molecules would",
     "encoding=waves": "encoding=waves needs undirected graphs, which dataset=tiny does not give; dataset=molecules",
-    "model=walknet model/conv=sum encoding=none": "model=walknet needs walks, which dataset=tiny does not give; encoding",
+    "model=walknet model/conv=sum encoding=none": "model=walknet needs walks, which dataset=tiny does not give",
 }
 
 
@@ -87,8 +94,7 @@ def test_what_fits_is_accepted(compose: Compose, typed: str) -> None:
     compose(typed)
 
 
-def test_a_missing_argument_is_named(compose: Compose, conf: Path) -> None:
-    (conf / "model" / "bare.yaml").write_text("{_target_: standin.Net}\n")
+def test_a_missing_argument_is_named(compose: Compose) -> None:
     with pytest.raises(UsageError, match=r"model=bare needs model\.conv"):
         compose("model=bare")
 
@@ -100,9 +106,8 @@ def test_a_file_cannot_allow_packages(conf: Path) -> None:
 
 
 def test_hydras_own_section_runs_only_what_is_trusted(compose: Compose, conf: Path) -> None:
-    (conf / "experiment" / "sly.yaml").write_text(
-        "# @package _global_\nhydra: {callbacks: {x: {_target_: os.system}}}\n"
-    )
+    sly = "# @package _global_\nhydra: {callbacks: {x: {_target_: os.system}}}\n"
+    (conf / "experiment" / "sly.yaml").write_text(sly)
     with pytest.raises(UsageError, match=r"hydra\.callbacks\.x\._target_ names os\.system"):
         compose("experiment=sly")
 
@@ -110,7 +115,7 @@ def test_hydras_own_section_runs_only_what_is_trusted(compose: Compose, conf: Pa
 def test_a_mistake_in_a_file_names_the_file(compose: Compose, conf: Path) -> None:
     (conf / "preset" / "net_tiny.yaml").write_text("# @package _global_\ndefaults: [override /model/conv: smu]\n")
     with pytest.raises(
-        UsageError, match=r"There is no model/conv=smu, which model/net\.yaml or what .*; did you mean sum"
+        UsageError, match=r"model/conv=smu, which model/net\.yaml or what overrides it asks for; did you mean sum"
     ):
         compose()
     (conf / "preset" / "net_tiny.yaml").write_text("# @package _global_\ntraner: {max_epochs: 1}\n")

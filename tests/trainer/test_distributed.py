@@ -1,35 +1,46 @@
 """Two processes on the parts of every batch do what one does on the whole, and agree with each other."""
 
+import os
+import signal
 import socket
+import time
 from multiprocessing.context import ForkServerContext
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
 import torch
-from linear_toy import run_as_process
+from linear_toy import assert_same_run, run_as_process
 
 
-def launch(processes: ForkServerContext, folder: Path, world: int) -> list[dict]:
-    """Run the plain toy on `world` processes, as torchrun does; what each of them ended with."""
+def launch(processes: ForkServerContext, folder: Path, world: int, plain: bool = False) -> list[BaseProcess]:
+    """Start the toy on `world` processes, as torchrun does."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     common = {"WORLD_SIZE": str(world), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     started = [
-        processes.Process(target=run_as_process, args=(folder, True, {**common, "RANK": str(rank)}))
+        processes.Process(target=run_as_process, args=(folder, plain, {**common, "RANK": str(rank)}))
         for rank in range(world)
     ]
     for process in started:
         process.start()
-    for process in started:
+    return started
+
+
+def finish(processes: list[BaseProcess]) -> list[int | None]:
+    """Their exit codes."""
+    for process in processes:
         process.join(120)
-    assert [process.exitcode for process in started] == [0] * world
-    return [torch.load(folder / f"final{rank}.pt", weights_only=True) for rank in range(world)]
+    return [process.exitcode for process in processes]
 
 
 def test_two_processes_equal_one(processes: ForkServerContext, tmp_path: Path) -> None:
     """Batches of 5 graphs are parts of 2 and 3, and the last batch of one graph is an empty part and a whole one."""
-    (alone,), (first, second) = (launch(processes, tmp_path / str(world), world) for world in (1, 2))
+    for world in (1, 2):
+        assert finish(launch(processes, tmp_path / str(world), world, plain=True)) == [0] * world
+    paths = (tmp_path / "1/final0.pt", tmp_path / "2/final0.pt", tmp_path / "2/final1.pt")
+    alone, first, second = (torch.load(path, weights_only=True) for path in paths)
     assert first["history"] == second["history"]
     for name, value in alone["weights"].items():
         assert torch.equal(first["weights"][name], second["weights"][name])
@@ -37,3 +48,15 @@ def test_two_processes_equal_one(processes: ForkServerContext, tmp_path: Path) -
     for one, two in zip(alone["history"], first["history"], strict=True):
         assert two == pytest.approx(one, rel=1e-9)
     assert (tmp_path / "2/metrics.csv").read_text().count("\n") == 1 + len(alone["history"])
+
+
+@pytest.mark.slow
+def test_a_signal_to_one_process_stops_both_and_they_resume(processes: ForkServerContext, tmp_path: Path) -> None:
+    assert finish(launch(processes, tmp_path / "whole", 2)) == [0, 0]
+    started = launch(processes, tmp_path / "parts", 2)
+    while not (tmp_path / "parts/best.pt").exists():
+        time.sleep(0.001)
+    os.kill(started[1].pid or 0, signal.SIGTERM)
+    assert finish(started) == [143, 143]
+    assert finish(launch(processes, tmp_path / "parts", 2)) == [0, 0]
+    assert_same_run(tmp_path / "parts", tmp_path / "whole")

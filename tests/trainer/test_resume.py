@@ -10,22 +10,12 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
-import torch
-from linear_toy import Linear, run_as_process, toy_fit
+from linear_toy import Linear, assert_same_run, run_as_process, toy_fit
 
 from gnnlab.errors import RunStopped
 from gnnlab.trainer import Phase
 from gnnlab.trainer.schedule import Constant, Cosine, Plateau
 from gnnlab.trainer.signals import Interrupted
-
-
-def assert_same_run(one: Path, other: Path) -> None:
-    assert (one / "metrics.csv").read_bytes() == (other / "metrics.csv").read_bytes()
-    for name in ("best.pt", "checkpoint.pt"):
-        a, b = (torch.load(folder / name, weights_only=True) for folder in (one, other))
-        a, b = (file.get("model", file) for file in (a, b))
-        assert a.keys() == b.keys()
-        assert all(torch.equal(a[key], b[key]) for key in a), name
 
 
 def raise_at(steps: set[int], model, step: int) -> None:
@@ -109,17 +99,19 @@ def finish(process: BaseProcess) -> None:
 def test_killed_at_random_instants(
     processes: ForkServerContext, undisturbed: tuple[Path, float], tmp_path: Path, kills: int
 ) -> None:
+    """As many runs, killed and resumed until they are through, as it takes to be hit `kills` times."""
     whole, seconds = undisturbed
-    instants, hit = random.Random(kills), 0
-    while hit < kills and not (tmp_path / "final0.pt").exists():
-        process = start(processes, tmp_path)
-        process.join(instants.uniform(0.1, 0.9) * seconds)
-        process.kill()
-        process.join()
-        hit += process.exitcode == -signal.SIGKILL
-    assert hit
-    finish(start(processes, tmp_path))
-    assert_same_run(tmp_path, whole)
+    instants, hit, run = random.Random(kills), 0, 0
+    while hit < kills:
+        folder, run = tmp_path / str(run), run + 1
+        while hit < kills and not (folder / "final0.pt").exists():
+            process = start(processes, folder)
+            process.join(instants.uniform(0.1, 0.9) * seconds)
+            process.kill()
+            process.join()
+            hit += process.exitcode == -signal.SIGKILL
+        finish(start(processes, folder))
+        assert_same_run(folder, whole)
 
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])

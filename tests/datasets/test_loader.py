@@ -1,0 +1,135 @@
+"""The loader: exact lengths, every graph once, limits kept, resumable, even over processes."""
+
+from itertools import pairwise
+
+import pytest
+import torch
+
+from gnnlab.batch import Batch
+from gnnlab.datasets.loader import Loader
+from gnnlab.errors import UsageError
+from gnnlab.packed import Packed
+
+
+def numbered(sizes: list[int]) -> Packed:
+    """Paths of the given sizes; node attribute `graph` and graph attribute `y` hold the graph's number."""
+    count = torch.tensor(sizes, dtype=torch.long)
+    paths = [torch.stack([torch.arange(n - 1), torch.arange(1, n)]) for n in sizes if n > 1]
+    number = torch.arange(len(sizes))
+    return Packed.from_tensors(
+        count,
+        (count - 1).clamp(min=0),
+        torch.cat([torch.empty(2, 0, dtype=torch.long), *paths], dim=1),
+        node={"graph": number.repeat_interleave(count)},
+        graph={"y": number},
+    )
+
+
+SIZES = [1 + (7 * i * i) % 40 for i in range(101)]
+PACKED = numbered(SIZES)
+
+
+def visited(batches: list[Batch]) -> list[int]:
+    return [i for batch in batches for i in batch.y.tolist()]
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"batch_size": 8},
+        {"batch_size": 1},
+        {"batch_size": 500},
+        {"batch_size": None},
+        {"max_nodes": 90},
+        {"max_edges": 60},
+    ],
+)
+def test_an_epoch_visits_every_graph_once_in_the_promised_number_of_batches(shuffle: bool, limits: dict) -> None:
+    loader = Loader(PACKED, shuffle=shuffle, **limits)
+    for epoch in range(3):
+        batches = list(loader.epoch(epoch))
+        assert len(batches) == loader.num_batches(epoch)
+        assert sorted(visited(batches)) == list(range(101))
+        for batch in batches:
+            assert torch.equal(batch.node["graph"], batch.y[batch.batch])
+            assert batch.num_graphs <= (limits.get("batch_size", 32) or 101)
+            assert batch.num_nodes <= limits.get("max_nodes", 10_000)
+            assert batch.edge_index.shape[1] <= limits.get("max_edges", 10_000)
+
+
+def test_a_limited_batch_is_as_long_as_its_limits_allow() -> None:
+    batches = list(Loader(PACKED, batch_size=None, max_nodes=90).epoch(0))
+    for batch, following in pairwise(batches):
+        assert batch.num_nodes + int(following.ptr[1]) > 90
+
+
+def test_evaluation_keeps_the_order_and_training_changes_it_with_seed_and_epoch() -> None:
+    assert visited(list(Loader(PACKED).epoch(5))) == list(range(101))
+    order = {
+        (seed, epoch): tuple(visited(list(Loader(PACKED, shuffle=True, seed=seed).epoch(epoch))))
+        for seed in (0, 1)
+        for epoch in (0, 1)
+    }
+    assert len(set(order.values())) == 4
+    assert order[0, 1] == tuple(visited(list(Loader(PACKED, shuffle=True).epoch(1))))
+
+
+@pytest.mark.parametrize("world", [1, 2])
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_starting_late_gives_the_tail_of_the_epoch(shuffle: bool, world: int) -> None:
+    loader = Loader(PACKED, batch_size=4, shuffle=shuffle, rank=world - 1, world=world)
+    whole = [batch.y.tolist() for batch in loader.epoch(2)]
+    for start in (0, 1, 7, len(whole) - 1, len(whole)):
+        assert [batch.y.tolist() for batch in loader.epoch(2, start)] == whole[start:]
+
+
+@pytest.mark.parametrize("world", [2, 3, 8])
+@pytest.mark.parametrize("limits", [{"batch_size": 8}, {"batch_size": 50}, {"max_nodes": 45}])
+def test_processes_share_each_training_batch(world: int, limits: dict) -> None:
+    alone = Loader(PACKED, shuffle=True, **limits)
+    ranks = [Loader(PACKED, shuffle=True, rank=rank, world=world, **limits) for rank in range(world)]
+    assert len({loader.num_batches(1) for loader in ranks}) == 1
+    steps = list(zip(*(loader.epoch(1) for loader in ranks), strict=True))
+    assert all(batch.num_graphs > 0 for step in steps for batch in step)
+    assert visited([batch for step in steps for batch in step]) == visited(list(alone.epoch(1)))
+
+
+@pytest.mark.parametrize("world", [2, 3, 200])
+def test_processes_share_the_evaluation_without_repeats(world: int) -> None:
+    ranks = [Loader(PACKED, batch_size=8, rank=rank, world=world) for rank in range(world)]
+    assert visited([batch for loader in ranks for batch in loader.epoch(0)]) == list(range(101))
+    assert all(loader.num_batches() == len(list(loader.epoch(0))) for loader in ranks)
+
+
+def test_one_graph_is_one_batch_that_copies_nothing() -> None:
+    packed = numbered([30])
+    for shuffle in (False, True):
+        (batch,) = Loader(packed, shuffle=shuffle).epoch(3)
+        assert batch.edge_index.data_ptr() == packed.edge_index.data_ptr()
+
+
+def test_no_graphs_are_no_batches() -> None:
+    for shuffle in (False, True):
+        loader = Loader(numbered([]), shuffle=shuffle)
+        assert (loader.num_batches(), list(loader.epoch(0))) == (0, [])
+
+
+def test_graphs_without_nodes_are_visited() -> None:
+    assert sorted(
+        visited(list(Loader(numbered([0, 3, 0, 0, 2]), batch_size=2, max_nodes=3, shuffle=True).epoch(0)))
+    ) == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"max_nodes": 39}, "loader.max_nodes=39 has no room for the largest graph: 40 at least"),
+        ({"max_edges": 5}, "loader.max_edges=5 has no room for the largest graph: 39 at least"),
+        ({"batch_size": 0}, "loader.batch_size=0 has no room"),
+        ({"batch_size": 3, "shuffle": True, "world": 4}, "4 processes cannot share a batch of 3 graphs"),
+    ],
+)
+def test_limits_that_cannot_be_kept_are_refused(options: dict, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Loader(numbered([40, 3, 40, 1, 1]), **options)

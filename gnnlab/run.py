@@ -61,8 +61,10 @@ def run(cfg: DictConfig) -> float:
     results = [run_one(one) for one in folds(cfg)]
     metric = results[0]["metric"]
     tests = [result["test"][metric] for result in results]
-    spread = f" ± {stdev(tests):.4f} over {len(tests)} folds: {', '.join(f'{x:.4f}' for x in tests)}"
-    notice.info("test %s %.4f%s", metric, mean(tests), spread if len(tests) > 1 else "")
+    if distributed.rank() == 0:
+        notice.info("test %s %s", metric, " ".join(f"{value:.4f}" for value in tests))
+    if distributed.rank() == 0 and len(tests) > 1:
+        notice.info("test %s %.4f ± %.4f over %d folds", metric, mean(tests), stdev(tests), len(tests))
     return mean(result["best"][f"val/{metric}"] for result in results)
 
 
@@ -89,7 +91,7 @@ def run_one(cfg: DictConfig) -> dict[str, Any]:
                 if distributed.rank() == 0 and not isinstance(error, Interrupted):
                     record_failure(cfg, folder.path, error)
                 raise
-        return folder.result
+        return distributed.collect(folder.result)[0]
 
 
 def train(cfg: DictConfig, folder: Path, resume: bool) -> None:
@@ -97,7 +99,8 @@ def train(cfg: DictConfig, folder: Path, resume: bool) -> None:
     made = prepare(cfg)
     size = sum(parameter.numel() for parameter in made.model.parameters())
     graphs = ", ".join(f"{name} {loader.packed.num_graphs:,}" for name, loader in made.loaders.items())
-    notice.info("%s: %s parameters; graphs: %s", folder, f"{size:,}", graphs)
+    if distributed.rank() == 0:
+        notice.info("%s: %s parameters; graphs: %s", folder, f"{size:,}", graphs)
     fit = build(cfg.trainer).fit(
         made.model,
         made.task,

@@ -41,8 +41,8 @@ def main() -> int:
             print(who + " ".join(this.overrides.task), flush=True)
         try:
             return run(cfg)
-        except Interrupted:
-            raise
+        except Interrupted as error:
+            raise SystemExit(report(error, who)) from error  # past Hydra, which would go on with the next job
         except Exception as error:
             codes.append(report(error, who))
             return nan
@@ -56,6 +56,8 @@ def main() -> int:
             hydra.main(version_base="1.3", config_path=str(config.conf_dir()), config_name="config")(job)()
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # `--help | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except SearchPathException as error:
         codes.append(report(UsageError(str(error))))
     except Exception as error:

@@ -2,7 +2,7 @@
 
 import logging
 from abc import ABC, abstractmethod
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
@@ -17,10 +17,11 @@ from gnnlab.spec import GraphSpec
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
 class Dataset(ABC):
     """Splits "train", "val", "test" and their specification.
 
-    A subclass is a frozen dataclass with a field `source` and its options, and says what it is (`spec`)
+    A subclass is a frozen dataclass of its options, and says what it is (`spec`)
     and how its splits are made (`build`). One with `num_folds` published splits has an option `fold`.
     `gives` names the facts that other parts may need: graph_level, node_level, edge_attr, undirected.
     """

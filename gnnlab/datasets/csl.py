@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from gnnlab.datasets.base import Dataset
-from gnnlab.datasets.source import DataSource
 from gnnlab.packed import Packed
 from gnnlab.spec import GraphSpec
 
@@ -28,7 +27,6 @@ class CSL(Dataset):
     gives: ClassVar[tuple[str, ...]] = ("graph_level", "undirected")
     num_folds: ClassVar[int] = 5
 
-    source: DataSource
     fold: int | Literal["all"] = "all"
 
     def spec(self) -> GraphSpec:

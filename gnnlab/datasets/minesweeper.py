@@ -9,7 +9,7 @@ import torch
 from torch_geometric.datasets import HeterophilousGraphDataset
 
 from gnnlab.datasets.base import Dataset
-from gnnlab.datasets.source import DataSource, RawFiles
+from gnnlab.datasets.source import RawFiles
 from gnnlab.packed import Packed
 from gnnlab.spec import Feature, GraphSpec
 
@@ -26,7 +26,6 @@ class Minesweeper(Dataset):
     gives: ClassVar[tuple[str, ...]] = ("node_level", "undirected")
     num_folds: ClassVar[int] = 10
 
-    source: DataSource
     fold: int | Literal["all"] = 0
 
     def spec(self) -> GraphSpec:

@@ -14,7 +14,6 @@ import torch
 from tqdm import tqdm
 
 from gnnlab.datasets.base import Dataset
-from gnnlab.datasets.source import DataSource
 from gnnlab.errors import UsageError
 from gnnlab.packed import Packed
 from gnnlab.spec import Feature, GraphSpec
@@ -38,7 +37,6 @@ class Pattern(Dataset):
 
     gives: ClassVar[tuple[str, ...]] = ("node_level", "undirected")
 
-    source: DataSource
     num_train: int = 10_000
     num_val: int = 2_000
     num_test: int = 2_000
@@ -85,7 +83,6 @@ class Cluster(Dataset):
 
     gives: ClassVar[tuple[str, ...]] = ("node_level", "undirected")
 
-    source: DataSource
     num_train: int = 10_000
     num_val: int = 1_000
     num_test: int = 1_000

@@ -8,13 +8,13 @@ from typing import Any, ClassVar
 from torch_geometric.datasets import ZINC
 
 from gnnlab.datasets.base import Dataset
-from gnnlab.datasets.source import DataSource, RawFiles
+from gnnlab.datasets.source import RawFiles
 from gnnlab.packed import Packed
 from gnnlab.spec import Feature, GraphSpec
 
 SPLITS = ("train", "val", "test")
-SUBSET = dict(zip(SPLITS, (10_000, 1_000, 1_000), strict=True))
-FULL = dict(zip(SPLITS, (220_011, 24_445, 5_000), strict=True))
+SUBSET = {"train": 10_000, "val": 1_000, "test": 1_000}
+FULL = {"train": 220_011, "val": 24_445, "test": 5_000}
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,6 @@ class Zinc(Dataset):
 
     gives: ClassVar[tuple[str, ...]] = ("graph_level", "edge_attr", "undirected")
 
-    source: DataSource
     subset: bool = True
 
     def spec(self) -> GraphSpec:
@@ -53,7 +52,7 @@ class Zinc(Dataset):
         return self.source.raw("ZINC", files, _download)
 
     def _pack(self, root: str, split: str) -> Packed:
-        dataset: Any = ZINC(root, subset=self.subset, split=split)
+        dataset: Any = ZINC(root, self.subset, split)
         if len(dataset) != (SUBSET if self.subset else FULL)[split]:
             raise ValueError(f"{len(dataset)} {split} graphs are not the published number")
         data, slices = dataset._data, dataset.slices
@@ -68,10 +67,11 @@ class Zinc(Dataset):
 
     def _check(self, path: Path) -> None:
         if path.suffix == ".index":
-            entries, expected = [int(number) for number in path.read_text().split(",")], SUBSET[path.stem]
+            entries: list[Any] = [int(number) for number in path.read_text().split(",")]
+            expected = SUBSET[path.stem]
         else:
-            with path.open("rb") as file:
-                entries, expected = pickle.load(file), FULL[path.stem]
+            entries = pickle.loads(path.read_bytes())
+            expected = FULL[path.stem]
         if len(entries) != expected:
             raise ValueError(f"{len(entries)} entries instead of {expected}")
         if not self.subset and None in entries:

@@ -180,7 +180,7 @@ class Fit:
         """The current epoch, from batch `state.position` on."""
         state, loader, accumulate = self.state, self.loaders["train"], self.settings.accumulate
         batches = loader.epoch(state.epoch, start=state.position)
-        share = accumulate / max(1, loader.num_batches(state.epoch))
+        num_batches = loader.num_batches(state.epoch)
         self.model.train()
         self.lap()
         while group := list(islice(batches, accumulate)):
@@ -201,7 +201,7 @@ class Fit:
                 state.loss = self.losses.read(state.loss)
             state.items, state.graphs = state.items + items, state.graphs + graphs
             state.train_seconds += self.lap()
-            self.progress.step(share)
+            self.progress.step(len(group) / num_batches)
             if due or stop:
                 self.save()
             if stop:

@@ -1,5 +1,6 @@
 """What the command line prints, and with which code it ends."""
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,9 +13,16 @@ from omegaconf import DictConfig
 import gnnlab
 from gnnlab.config.cli import main
 from gnnlab.errors import RunStopped, UsageError
+from gnnlab.trainer.signals import Interrupted
 
 Cli = Callable[..., int]
-FAILURES = {2: UsageError("no room"), 3: RunStopped("loss is NaN"), 4: ValueError("a bug")}
+FAILURES = {
+    2: UsageError("no room"),
+    3: RunStopped("loss is NaN"),
+    4: ValueError("a bug"),
+    6: Interrupted("state kept", signal.SIGTERM),
+    9: KeyboardInterrupt(),
+}
 
 
 @pytest.fixture
@@ -29,8 +37,6 @@ def cli(conf: Path, seen: list[DictConfig], monkeypatch: pytest.MonkeyPatch, tmp
 
     def run(cfg: DictConfig) -> float:
         seen.append(cfg)
-        if cfg.seed == 9:
-            raise KeyboardInterrupt
         if cfg.seed in FAILURES:
             raise FAILURES[cfg.seed]
         return 0.5
@@ -42,12 +48,15 @@ def cli(conf: Path, seen: list[DictConfig], monkeypatch: pytest.MonkeyPatch, tmp
 
     def call(*arguments: str) -> int:
         monkeypatch.setattr(sys, "argv", ["train.py", "allow=[standin]", *arguments])
-        return main()
+        try:
+            return main()
+        except SystemExit as end:
+            return int(end.code or 0)
 
     return call
 
 
-@pytest.mark.parametrize(("seed", "code"), [(0, 0), (2, 2), (3, 1), (4, 1), (9, 130)])
+@pytest.mark.parametrize(("seed", "code"), [(0, 0), (2, 2), (3, 1), (4, 1), (6, 143), (9, 130)])
 def test_exit_codes(cli: Cli, capsys: pytest.CaptureFixture[str], seed: int, code: int) -> None:
     assert cli(f"seed={seed}") == code
     error = capsys.readouterr().err
@@ -94,6 +103,11 @@ def test_a_failing_job_says_why_and_the_rest_go_on(
     assert "ValueError: a bug" in printed.err
     assert "job 3: allow=[standin] seed=5" in printed.out
     assert cli("-m", "seed=1,3") == 1
+
+
+def test_a_signal_ends_the_sweep(cli: Cli, seen: list[DictConfig]) -> None:
+    assert cli("-m", "seed=1,6,5") == 143
+    assert [cfg.seed for cfg in seen] == [1, 6]
 
 
 def test_a_sweep_hidden_in_a_file_cannot_allow_packages(cli: Cli, conf: Path, seen: list[DictConfig]) -> None:

@@ -21,6 +21,9 @@ LEFT_OUT = (
     "logger",
     "trainer.device",
     "trainer.progress",
+    "trainer.profile",
+    "trainer.checkpoint_every",
+    "trainer.detect_anomaly",
 )
 
 

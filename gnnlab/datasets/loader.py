@@ -20,7 +20,7 @@ Bounds = list[tuple[int, int]]
 class Loader:
     """Batches of at most `batch_size` graphs, `max_nodes` nodes and `max_edges` edges, whichever is met first.
 
-    `shuffle` (training): the order of an epoch is fixed by (seed, epoch). Over `world` processes each
+    `first`: of the split only its first graphs. `shuffle` (training): the order of an epoch is fixed by (seed, epoch). Over `world` processes each
     batch is cut into `world` contiguous parts, so that all ranks make the same steps; a batch of fewer
     than `world` graphs joins the next one (the last, the one before). Without `shuffle` (evaluation):
     each rank visits its contiguous share of the split, each graph once over all ranks.
@@ -34,11 +34,14 @@ class Loader:
         batch_size: int | None = 32,
         max_nodes: int | None = None,
         max_edges: int | None = None,
+        first: int | None = None,
         shuffle: bool = False,
         seed: int = 0,
         rank: int = 0,
         world: int = 1,
     ) -> None:
+        if first is not None:
+            packed = packed.take(torch.arange(min(first, packed.num_graphs)))
         self.packed = packed
         self.shuffle, self.seed, self.rank, self.world = shuffle, seed, rank, world
         sizes = (torch.ones(packed.num_graphs, dtype=torch.long), packed.ptr.diff(), packed.edge_ptr.diff())

@@ -2,7 +2,8 @@
 
 Recipe: benchmarking-gnns, `data/SBMs/generate_SBM_{PATTERN,CLUSTER}.ipynb`, which publishes no seed: the
 graphs are those of `seed` here. Communities have 5 … 34 nodes. Two nodes are joined with probability p
-within a community and q between communities; node numbers are random.
+within a community and q between communities; node numbers are random. The type of a node is one-hot, as in
+PyG's `GNNBenchmarkDataset`.
 """
 
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from torch.nn.functional import one_hot
 from tqdm import tqdm
 
 from gnnlab.datasets.base import Dataset
@@ -50,7 +52,7 @@ class Pattern(Dataset):
             target="binary" if self.binary else "multiclass",
             num_targets=1 if self.binary else 2,
             metric="balanced_accuracy",
-            node=Feature.categorical(3),
+            node=Feature.continuous(3),
             weighted_loss=True,
         )
 
@@ -66,7 +68,7 @@ class Pattern(Dataset):
         def graph(i: int, count: int) -> Graph:
             return pattern_graph(random, *patterns[i * PATTERNS // count])
 
-        splits = {split: pack(graph, count, f"PATTERN {split}") for split, count in sizes.items()}
+        splits = {split: pack(graph, count, 3, f"PATTERN {split}") for split, count in sizes.items()}
         if self.binary:
             splits = {split: packed.with_node(y=packed.node["y"][:, None].float()) for split, packed in splits.items()}
         return splits
@@ -95,7 +97,7 @@ class Cluster(Dataset):
             target="multiclass",
             num_targets=6,
             metric="balanced_accuracy",
-            node=Feature.categorical(7),
+            node=Feature.continuous(7),
             weighted_loss=True,
         )
 
@@ -106,7 +108,7 @@ class Cluster(Dataset):
         random = np.random.default_rng(self.seed)
         sizes = {"train": self.num_train, "val": self.num_val, "test": self.num_test}
         return {
-            split: pack(lambda _i, _count: cluster_graph(random), count, f"CLUSTER {split}")
+            split: pack(lambda _i, _count: cluster_graph(random), count, 7, f"CLUSTER {split}")
             for split, count in sizes.items()
         }
 
@@ -151,7 +153,7 @@ def symmetric(random: np.random.Generator, probability: Array) -> Array:
     return upper | upper.T
 
 
-def pack(graph: Callable[[int, int], Graph], count: int, title: str) -> Packed:
+def pack(graph: Callable[[int, int], Graph], count: int, num_types: int, title: str) -> Packed:
     """`graph(i, count)` for i < count, packed; with a progress bar if it takes long."""
     if count < 1:
         raise UsageError(f"{title} needs at least one graph.")
@@ -167,7 +169,7 @@ def pack(graph: Callable[[int, int], Graph], count: int, title: str) -> Packed:
         torch.tensor([values.shape[1] for values in edges], dtype=torch.long),
         torch.from_numpy(np.concatenate(edges, axis=1)),
         node={
-            "x": torch.from_numpy(np.concatenate(types))[:, None],
+            "x": one_hot(torch.from_numpy(np.concatenate(types)), num_types).float(),
             "y": torch.from_numpy(np.concatenate(labels).astype(np.int64)),
         },
     )

@@ -32,6 +32,7 @@ from gnnlab.trainer.loggers import Loggers
 from gnnlab.trainer.losses import Losses, NotFinite
 from gnnlab.trainer.phase import Phase
 from gnnlab.trainer.precision import make_forward
+from gnnlab.trainer.profile import profiled
 from gnnlab.trainer.progress import Progress
 from gnnlab.trainer.protocols import Loader, Logger, Row, Scheduler, Stateful, Task
 from gnnlab.trainer.signals import Interrupted, StopSignals
@@ -49,7 +50,7 @@ class Trainer:
     ema: decay of the averaged weights, which are then the ones evaluated and kept. patience: stop after
     so many evaluations without a better one. min_lr: stop once the schedule has gone below it.
     eval_every: epochs. checkpoint_every: seconds between checkpoints, in the middle of an epoch too.
-    detect_anomaly: name the operation whose gradient is NaN (slow).
+    detect_anomaly: name the operation whose gradient is NaN (slow). profile: where the time of a step goes.
     """
 
     max_epochs: int = 100
@@ -66,6 +67,7 @@ class Trainer:
     checkpoint_every: float = 30.0
     progress: bool = True
     detect_anomaly: bool = False
+    profile: bool = False
 
     def __post_init__(self) -> None:
         patience = 1 if self.patience is None else self.patience
@@ -99,9 +101,11 @@ class Trainer:
             stack.enter_context(distributed.team())
             stack.enter_context(device.checked(self.deterministic, self.detect_anomaly))
             signals = stack.enter_context(StopSignals())
+            stepped = stack.enter_context(profiled(self.profile, folder))
             told = Loggers(loggers if distributed.rank() == 0 else [])
             kept = Checkpoints(folder, self.checkpoint_every, fingerprint)
-            return Fit(self, model, task, loaders, optimizer, scheduler, told, phases, kept, signals).run(resume)
+            fit = Fit(self, model, task, loaders, optimizer, scheduler, told, phases, kept, signals, stepped)
+            return fit.run(resume)
 
 
 @dataclass
@@ -118,6 +122,7 @@ class Fit:
     phases: Sequence[Phase]
     checkpoints: Checkpoints
     signals: StopSignals
+    stepped: Callable[[], None]
 
     def __post_init__(self) -> None:
         self.device = device.choose(self.settings.device)
@@ -129,9 +134,8 @@ class Fit:
 
     def run(self, resume: bool) -> FitResult:
         """All phases from where `State` says, then the test."""
-        saved, summary = None, None
-        if resume and (found := self.checkpoints.load()):
-            saved, self.state = found
+        found, summary = self.checkpoints.load() if resume else None, None
+        saved, self.state = found or (None, self.state)
         self.loggers.start(self.state.history, self.state.timings)
         epochs = sum(phase.epochs for phase in self.phases)
         self.progress = Progress(epochs, self.state.epoch, self.task.metric, self.settings.progress)
@@ -179,8 +183,7 @@ class Fit:
     def train(self) -> None:
         """The current epoch, from batch `state.position` on."""
         state, loader, accumulate = self.state, self.loaders["train"], self.settings.accumulate
-        batches = loader.epoch(state.epoch, start=state.position)
-        num_batches = loader.num_batches(state.epoch)
+        batches, num_batches = loader.epoch(state.epoch, start=state.position), loader.num_batches(state.epoch)
         self.model.train()
         self.lap()
         while group := list(islice(batches, accumulate)):
@@ -195,7 +198,7 @@ class Fit:
                 self.ema.update(self.model)
             if self.phase.on_step_end:
                 self.phase.on_step_end(self.model, state.step)
-
+            self.stepped()
             self.losses.add(loss * items, norm)
             if self.losses.full:
                 state.loss = self.losses.read(state.loss)
@@ -221,12 +224,10 @@ class Fit:
         share = self.task.count(batch) / max(1, items)
         if not share:
             return torch.zeros((), device=self.device)
-        batch = batch.to(self.device)
-        out = self.forward(batch)
-        loss = self.task.loss(out, batch)
+        out = self.forward(batch := batch.to(self.device))
+        loss = self.task.loss(out, batch) * share
         if self.phase.objective:
-            loss = loss + self.phase.objective(self.model, out, batch)
-        loss = loss * share
+            loss = loss + self.phase.objective(self.model, out, batch) * share
         loss.backward()
         return loss.detach()
 
@@ -279,8 +280,7 @@ class Fit:
     def parts(self) -> dict[str, Stateful]:
         """What a checkpoint holds beside `State` and the random generators."""
         parts = {"model": self.model, "optimizer": self.optimizer, "scheduler": self.scheduler}
-        parts |= {"ema": self.ema} if self.ema else {}
-        return parts | ({"phase": self.phase.state} if self.phase.state else {})
+        return parts | {k: v for k, v in {"ema": self.ema, "phase": self.phase.state}.items() if v}
 
     def report(self, what: str, advice: str = "", behind: int = 0) -> str:
         """The end of a run in one message: what, where (`behind` steps ago), where its state is, what to do."""

@@ -19,9 +19,7 @@ check: $(READY)
 	$(VENV)/bin/pyright --pythonpath $(VENV)/bin/python
 
 bench: $(READY)
-	$(VENV)/bin/python kernels/bench/loader.py
-	$(VENV)/bin/python kernels/bench/encodings.py
-	$(VENV)/bin/python kernels/bench/step.py
+	$(VENV)/bin/python -m kernels.bench $(ARGS)
 
 $(READY): pyproject.toml setup.py constraints.txt
 	@echo "Installing gnnlab into $(VENV) (once, a few minutes)"

@@ -68,7 +68,9 @@ def load(folder: Path) -> dict[str, ZINC]:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "raw").symlink_to((Path(mirror) / "ZINC" / "raw").resolve())
     walk = AddRandomWalkPE(20, attr_name="pe")
-    return {split: ZINC(str(folder), subset=True, split=split, pre_transform=walk) for split in ("train", "val", "test")}
+    return {
+        split: ZINC(str(folder), subset=True, split=split, pre_transform=walk) for split in ("train", "val", "test")
+    }
 
 
 def train(seed: int, epochs: int, warmup: int, splits: dict[str, ZINC]) -> dict[str, float]:

@@ -20,10 +20,11 @@ Bounds = list[tuple[int, int]]
 class Loader:
     """Batches of at most `batch_size` graphs, `max_nodes` nodes and `max_edges` edges, whichever is met first.
 
-    `first`: of the split only its first graphs. `shuffle` (training): the order of an epoch is fixed by (seed, epoch). Over `world` processes each
-    batch is cut into `world` contiguous parts, so that all ranks make the same steps; a batch of fewer
-    than `world` graphs joins the next one (the last, the one before). Without `shuffle` (evaluation):
-    each rank visits its contiguous share of the split, each graph once over all ranks.
+    `first`: only so many graphs, the first ones of the split. `shuffle` (training): the order of an epoch
+    is fixed by (seed, epoch). Over `world` processes each batch is cut into `world` contiguous parts, so
+    that all ranks make the same steps; a batch of fewer than `world` graphs joins the next one (the last,
+    the one before). Without `shuffle` (evaluation): each rank visits its contiguous share of the split,
+    each graph once over all ranks.
 
     Raises `UsageError` where a limit has no room for the largest graph alone.
     """

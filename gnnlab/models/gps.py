@@ -71,15 +71,13 @@ class GPSLayer(nn.Module):
         super().__init__()
         self.uses_edges = conv is not None and conv.uses_edges
         self.residual_inside = conv is not None and conv.updates_edges
+        self.conv, self.mixer = conv, mixer
         if conv is not None:
-            self.conv = (
-                ConvBlock(conv, dim, dropout, act, dropout_before_residual=True) if self.residual_inside else conv
-            )
             self.conv_norm = BatchNorm(dim)
-        else:
-            self.conv = None
-        self.mixer = mixer
-        self.mixer_norm = BatchNorm(dim) if mixer is not None else None
+        if conv is not None and self.residual_inside:
+            self.conv = ConvBlock(conv, dim, dropout, act, dropout_before_residual=True)
+        if mixer is not None:
+            self.mixer_norm = BatchNorm(dim)
         self.feed_forward = nn.Sequential(
             nn.Linear(dim, 2 * dim), activation(act), nn.Dropout(dropout), nn.Linear(2 * dim, dim), nn.Dropout(dropout)
         )

@@ -35,9 +35,10 @@ class MPNN(nn.Module):
     ) -> None:
         super().__init__()
         self.nodes = NodeEmbedding(spec, hidden_dim, encodings, merge="add")
-        self.layers = nn.ModuleList(ConvBlock(conv(hidden_dim), hidden_dim, dropout, act) for _ in range(num_layers))
-        uses_edges = any(layer.conv.uses_edges for layer in self.layers)
+        convs = [conv(hidden_dim) for _ in range(num_layers)]
+        self.layers = nn.ModuleList(ConvBlock(layer, hidden_dim, dropout, act) for layer in convs)
         feature = spec.edge if edge_features else Feature()
+        uses_edges = any(layer.uses_edges for layer in convs)
         self.edges = FeatureEmbedding(feature, hidden_dim, bias=True) if uses_edges else None
         self.head = head(dim=hidden_dim, depth=num_layers, spec=spec)
 

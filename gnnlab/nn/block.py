@@ -36,7 +36,7 @@ class ConvBlock(nn.Module):
     ) -> tuple[Tensor, Tensor | None]:
         new_x, new_e = self.conv(x, e, batch, edge_weight)
         x = self._residual(x, self.node_norm(new_x))
-        if self.edge_norm is not None:
+        if e is not None and self.edge_norm is not None:
             e = self._residual(e, self.edge_norm(new_e))
         return x, e
 

@@ -25,6 +25,8 @@ class FeatureEmbedding(nn.Module):
     map of a constant 1 has.
     """
 
+    first: Tensor
+
     def __init__(self, feature: Feature, dim: int, bias: bool = False) -> None:
         super().__init__()
         self.kind = feature.kind

@@ -5,7 +5,9 @@ At graph level a head pools first, [N, dim] to [B, dim]; at node level it works 
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 
 from gnnlab.batch import Batch
@@ -20,7 +22,7 @@ class Head(nn.Module):
     def __init__(self, spec: GraphSpec, readout: Readout) -> None:
         super().__init__()
         self.level = spec.level
-        self.readout = readout
+        self.readout: Readout = readout
 
     def pool(self, x: Tensor, batch: Batch) -> Tensor:
         """Graph states at graph level, the node states themselves at node level."""
@@ -36,7 +38,7 @@ class Pyramid(Head):
     def __init__(self, dim: int, depth: int, spec: GraphSpec, readout: Readout = "mean") -> None:
         super().__init__(spec, readout)
         widths = (dim, dim // 2, dim // 4)
-        layers = [layer for i, o in zip(widths, widths[1:], strict=False) for layer in (nn.Linear(i, o), nn.ReLU())]
+        layers = [layer for i, o in pairwise(widths) for layer in (nn.Linear(i, o), nn.ReLU())]
         self.mlp = nn.Sequential(*layers, nn.Linear(widths[-1], spec.out_dim))
 
     def forward(self, states: Sequence[Tensor], batch: Batch) -> Tensor:
@@ -64,4 +66,4 @@ class Depthwise(Head):
 
     def forward(self, states: Sequence[Tensor], batch: Batch) -> Tensor:
         outs = [linear(self.pool(x, batch)) for linear, x in zip(self.linears, states, strict=True)]
-        return sum(outs[1:], outs[0])
+        return torch.stack(outs).sum(0)

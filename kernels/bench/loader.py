@@ -1,11 +1,9 @@
 """Batches of 32 graphs: ours beside PyG's `DataLoader` over an `InMemoryDataset` and over a list of `Data`.
 
-Whole shuffled epochs of ZINC-12k's training split (`GNNLAB_MIRROR`), else of random graphs of its sizes;
-the three alternate, medians over the repeats. One batch is compared field by field first.
+Whole shuffled epochs of the training split; the three alternate, medians over the repeats. One batch is
+compared field by field first.
 """
 
-import os
-import tempfile
 import time
 from collections.abc import Iterable
 from statistics import median
@@ -16,10 +14,8 @@ from torch_geometric.data import Data, InMemoryDataset
 from torch_geometric.loader import DataLoader
 
 from gnnlab.datasets.loader import Loader
-from gnnlab.datasets.source import DataSource
-from gnnlab.datasets.zinc import Zinc
 from gnnlab.packed import Packed
-from gnnlab.testing import random_graph
+from kernels.bench.graphs import as_pyg, zinc
 
 BATCH, REPEATS = 32, 7
 
@@ -30,21 +26,6 @@ class Graphs(InMemoryDataset):
     def __init__(self, graphs: list[Data]) -> None:
         super().__init__()
         self.data, self.slices = self.collate(graphs)
-
-
-def zinc() -> tuple[Packed, list[Data]]:
-    """The training split, packed and as PyG's graphs."""
-    with tempfile.TemporaryDirectory() as root:
-        packed = Zinc(DataSource(root, os.environ["GNNLAB_MIRROR"], download=False)).load()[0]["train"]
-    batches = (packed.batch(i, i + 1) for i in range(packed.num_graphs))
-    return packed, [Data(x=b.x, edge_index=b.edge_index, edge_attr=b.edge_attr, y=b.y) for b in batches]
-
-
-def random_graphs() -> tuple[Packed, list[Data]]:
-    """As many graphs of the same sizes."""
-    generator = torch.Generator().manual_seed(0)
-    graphs = [random_graph(23, 50, generator) for _ in range(10_000)]
-    return Packed.from_graphs(graphs), graphs
 
 
 def check_equal(packed: Packed, graphs: list[Data]) -> None:
@@ -74,9 +55,8 @@ def microseconds(batches: Iterable[Any]) -> float:
 
 def rows() -> list[dict[str, Any]]:
     """One row per peer: medians in microseconds a batch, and how many times faster ours is."""
-    name, (packed, graphs) = (
-        ("ZINC-12k", zinc()) if "GNNLAB_MIRROR" in os.environ else ("random graphs", random_graphs())
-    )
+    name, (packed, *_) = zinc()
+    graphs = as_pyg(packed)
     check_equal(packed, graphs)
     loader = Loader(packed, BATCH, shuffle=True)
     peers = {
@@ -100,8 +80,3 @@ def rows() -> list[dict[str, Any]]:
         }
         for peer, times in theirs.items()
     ]
-
-
-if __name__ == "__main__":
-    for row in rows():
-        print("{what}: ours {ours:.0f} {unit}, {peer_name} {peer:.0f} {unit}, x{ratio:.1f}".format(**row))

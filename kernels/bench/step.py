@@ -5,6 +5,7 @@ configures it. Steps of the two alternate.
 """
 
 import importlib.util
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -25,7 +26,8 @@ TWIN = Path(__file__).parents[2] / "experiments" / "gps_zinc_vs_pyg" / "twin.py"
 
 def load_twin() -> ModuleType:
     spec = importlib.util.spec_from_file_location("twin", TWIN)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -65,8 +67,9 @@ def peer(folder: Path) -> Iterator[Callable[[], None]]:
         yield from (lambda data=data: step(data) for data in loader)
 
 
-def rows(folder: Path, steps: int = 60, warmup: int = 5) -> list[dict[str, Any]]:
-    """Median milliseconds of a step, alternating."""
+def rows(steps: int = 60, warmup: int = 5) -> list[dict[str, Any]]:
+    """Median milliseconds of a step, the two alternating."""
+    folder = Path(tempfile.gettempdir()) / "gnnlab-pyg-zinc"
     times: dict[str, list[float]] = {"ours": [], "peer": []}
     for pair in islice(zip(ours(), peer(folder), strict=True), steps + warmup):
         for name, step in zip(times, pair, strict=True):
@@ -74,4 +77,6 @@ def rows(folder: Path, steps: int = 60, warmup: int = 5) -> list[dict[str, Any]]
             step()
             times[name].append(1000 * (time.perf_counter() - start))
     a, b = (median(values[warmup:]) for values in times.values())
-    return [{"what": "GPS-ZINC train step", "unit": "ms", "ours": a, "peer": b, "ratio": b / a, "peer_name": "PyG GPSConv"}]
+    return [
+        {"what": "GPS-ZINC train step", "unit": "ms", "ours": a, "peer": b, "ratio": b / a, "peer_name": "PyG GPSConv"}
+    ]

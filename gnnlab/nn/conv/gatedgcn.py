@@ -24,10 +24,9 @@ class GatedGCN(Conv):
     def forward(
         self, x: Tensor, e: Tensor | None, batch: Batch, edge_weight: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
-        assert e is not None
         source, target = batch.edge_index
         a, b, d, s = self.nodes(x).chunk(4, dim=-1)
-        e = d.index_select(0, target) + s.index_select(0, source) + self.edges(e)
-        gate = e.sigmoid()
+        logits = d.index_select(0, target) + s.index_select(0, source) + self.edges(e)
+        gate = logits.sigmoid()
         weighted = aggregate(gate * b.index_select(0, source), batch, edge_weight)
-        return a + weighted / (aggregate(gate, batch, edge_weight) + 1e-6), e
+        return a + weighted / (aggregate(gate, batch, edge_weight) + 1e-6), logits

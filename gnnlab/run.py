@@ -44,7 +44,7 @@ def prepare(cfg: DictConfig) -> Prepared:
     """Load the data, compute its encodings, build model and task; the seed decides the initial weights."""
     source = build(cfg.data)
     splits, spec = build(cfg.dataset, source=source).load()
-    encodings = [build(section) for section in (cfg.get("encoding") or {}).values()]
+    encodings = [build(section) for _, section in sorted((cfg.get("encoding") or {}).items())]
     splits = attach(encodings, splits, source.cache)
     loader = partial(build(cfg.loader), seed=cfg.seed, rank=distributed.rank(), world=distributed.world())
     loaders = {name: loader(packed, shuffle=name == "train") for name, packed in splits.items()}
@@ -96,12 +96,13 @@ def run_one(cfg: DictConfig) -> dict[str, Any]:
 
 def train(cfg: DictConfig, folder: Path, resume: bool) -> None:
     """Prepare, fit, and write the result into `folder`."""
+    trainer = build(cfg.trainer)
     made = prepare(cfg)
     size = sum(parameter.numel() for parameter in made.model.parameters())
     graphs = ", ".join(f"{name} {loader.packed.num_graphs:,}" for name, loader in made.loaders.items())
     if distributed.rank() == 0:
         notice.info("%s: %s parameters; graphs: %s", folder, f"{size:,}", graphs)
-    fit = build(cfg.trainer).fit(
+    fit = trainer.fit(
         made.model,
         made.task,
         made.loaders,
@@ -113,5 +114,5 @@ def train(cfg: DictConfig, folder: Path, resume: bool) -> None:
         fingerprint=config_hash(cfg),
     )
     if distributed.rank() == 0:
-        first = next(made.loaders["val"].epoch(0)).to(next(made.model.parameters()).device)
-        record(cfg, folder, made.spec, made.model, fit, flops_per_graph(made.model, first))
+        sample = made.loaders["val"].packed.batch(0, min(32, made.loaders["val"].packed.num_graphs)).to(next(made.model.parameters()).device)
+        record(cfg, folder, made.spec, made.model, fit, flops_per_graph(made.model, sample))

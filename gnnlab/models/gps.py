@@ -17,11 +17,12 @@ from gnnlab.nn.block import ConvBlock
 from gnnlab.nn.conv.base import Conv
 from gnnlab.nn.embedding import FeatureEmbedding, NodeEmbedding
 from gnnlab.nn.head import Head
+from gnnlab.nn.stack import Stack
 from gnnlab.ops.norm import BatchNorm
 from gnnlab.spec import GraphSpec
 
 
-class GPS(nn.Module):
+class GPS(Stack):
     """A stack of GPS layers between embeddings and a head: `Batch` to [B or N, spec.out_dim]."""
 
     def __init__(
@@ -36,28 +37,18 @@ class GPS(nn.Module):
         dropout: float = 0.0,
         act: Activation = "relu",
     ) -> None:
-        super().__init__()
         if conv is None and mixer is None:
             raise UsageError(
                 "model=gps has neither a conv nor a mixer; give it model/conv=gine or model/mixer=attention."
             )
-        self.nodes = NodeEmbedding(spec, hidden_dim, encodings)
-        self.layers = nn.ModuleList(
+        nodes = NodeEmbedding(spec, hidden_dim, encodings)
+        layers = [
             GPSLayer(hidden_dim, conv and conv(hidden_dim), mixer and mixer(hidden_dim), dropout, act)
             for _ in range(num_layers)
-        )
-        uses_edges = any(layer.uses_edges for layer in self.layers)
-        self.edges = FeatureEmbedding(spec.edge, hidden_dim) if uses_edges else None
-        self.head = head(dim=hidden_dim, depth=num_layers, spec=spec)
-
-    def forward(self, batch: Batch) -> Tensor:
-        x = self.nodes(batch)
-        e = self.edges(batch.edge_attr, batch.edge_index.shape[1]) if self.edges is not None else None
-        states = [x]
-        for layer in self.layers:
-            x, e = layer(x, e, batch)
-            states.append(x)
-        return self.head(states, batch)
+        ]
+        uses_edges = any(layer.uses_edges for layer in layers)
+        edges = FeatureEmbedding(spec.edge, hidden_dim) if uses_edges else None
+        super().__init__(nodes, edges, layers, head(dim=hidden_dim, depth=num_layers, spec=spec))
 
 
 class GPSLayer(nn.Module):
@@ -84,12 +75,10 @@ class GPSLayer(nn.Module):
         self.norm = BatchNorm(dim)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(
-        self, x: Tensor, e: Tensor | None, batch: Batch, edge_weight: Tensor | None = None
-    ) -> tuple[Tensor, Tensor | None]:
+    def forward(self, x: Tensor, e: Tensor | None, batch: Batch) -> tuple[Tensor, Tensor | None]:
         branches = []
         if self.conv is not None:
-            local, e = self.conv(x, e, batch, edge_weight)
+            local, e = self.conv(x, e, batch)
             branches.append(self.conv_norm(local if self.residual_inside else x + self.dropout(local)))
         if self.mixer is not None:
             branches.append(self.mixer_norm(x + self.dropout(self.mixer(x, batch))))

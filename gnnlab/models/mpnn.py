@@ -2,19 +2,17 @@
 
 from collections.abc import Callable, Sequence
 
-from torch import Tensor, nn
-
-from gnnlab.batch import Batch
 from gnnlab.encodings.base import Encoding
 from gnnlab.nn.activation import Activation
 from gnnlab.nn.block import ConvBlock
 from gnnlab.nn.conv.base import Conv
 from gnnlab.nn.embedding import FeatureEmbedding, NodeEmbedding
 from gnnlab.nn.head import Head
+from gnnlab.nn.stack import Stack
 from gnnlab.spec import Feature, GraphSpec
 
 
-class MPNN(nn.Module):
+class MPNN(Stack):
     """Identical blocks conv → BatchNorm → activation → residual → dropout: `Batch` to [B or N, spec.out_dim].
 
     Encodings are mapped to `hidden_dim` and added to the node features. `edge_features=False` gives every
@@ -33,20 +31,10 @@ class MPNN(nn.Module):
         act: Activation = "relu",
         edge_features: bool = True,
     ) -> None:
-        super().__init__()
-        self.nodes = NodeEmbedding(spec, hidden_dim, encodings, merge="add")
+        nodes = NodeEmbedding(spec, hidden_dim, encodings, merge="add")
         convs = [conv(hidden_dim) for _ in range(num_layers)]
-        self.layers = nn.ModuleList(ConvBlock(layer, hidden_dim, dropout, act) for layer in convs)
+        layers = [ConvBlock(layer, hidden_dim, dropout, act) for layer in convs]
         feature = spec.edge if edge_features else Feature()
         uses_edges = any(layer.uses_edges for layer in convs)
-        self.edges = FeatureEmbedding(feature, hidden_dim, bias=True) if uses_edges else None
-        self.head = head(dim=hidden_dim, depth=num_layers, spec=spec)
-
-    def forward(self, batch: Batch) -> Tensor:
-        x = self.nodes(batch)
-        e = self.edges(batch.edge_attr, batch.edge_index.shape[1]) if self.edges is not None else None
-        states = [x]
-        for layer in self.layers:
-            x, e = layer(x, e, batch)
-            states.append(x)
-        return self.head(states, batch)
+        edges = FeatureEmbedding(feature, hidden_dim, bias=True) if uses_edges else None
+        super().__init__(nodes, edges, layers, head(dim=hidden_dim, depth=num_layers, spec=spec))

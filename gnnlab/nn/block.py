@@ -31,10 +31,8 @@ class ConvBlock(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.dropout_before_residual = dropout_before_residual
 
-    def forward(
-        self, x: Tensor, e: Tensor | None, batch: Batch, edge_weight: Tensor | None = None
-    ) -> tuple[Tensor, Tensor | None]:
-        new_x, new_e = self.conv(x, e, batch, edge_weight)
+    def forward(self, x: Tensor, e: Tensor | None, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        new_x, new_e = self.conv(x, e, batch)
         x = self._residual(x, self.node_norm(new_x))
         if e is not None and self.edge_norm is not None:
             e = self._residual(e, self.edge_norm(new_e))

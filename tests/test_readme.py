@@ -1,0 +1,55 @@
+"""What the README shows works as it is printed: its example files, its commands, the names it lists."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gnnlab import compose
+from gnnlab.config import conf_dir
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def example_files(folder: Path) -> None:
+    """Write every block whose first line is a comment with a file's name."""
+    for name, text in re.findall(r"```(?:python|yaml)\n# (my_\S+)\n(.*?)```", README, re.DOTALL):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+
+
+def test_the_example_parts_train_together(tmp_path):
+    example_files(tmp_path)
+    command = (
+        "--config-dir my_conf model=gps model/conv=mine dataset=rings encoding=[degree,rwse] model.num_layers=1 "
+        "allow=[my_convs,my_encodings,my_data] scheduler=constant trainer.max_epochs=2 logger=[csv] "
+        f"out={tmp_path}/runs"
+    )
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "train.py"), *command.split()],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT}"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "test mae" in done.stderr
+    assert len(list(tmp_path.glob("runs/*/seed0/result.json"))) == 1
+
+
+@pytest.mark.parametrize("line", re.findall(r"^python train\.py (?!--help)([^#\n]*)", README, re.MULTILINE))
+def test_every_command_composes(line):
+    words = [word for word in line.split() if word not in ("-m", "--config-dir", "my_conf")]
+    if "model/conv=mine" in words:
+        return
+    compose(*(re.sub(r"^(\w+)=([\w]+)(,\w+)+$", r"\1=\2", word) for word in words))
+
+
+@pytest.mark.parametrize("group", ["model", "model/conv", "model/mixer", "model/head", "encoding", "dataset"])
+def test_every_choice_is_named(group):
+    for option in (conf_dir() / group).glob("*.yaml"):
+        assert f"`{option.stem}`" in README or option.stem == "none", f"README does not name {group}={option.stem}"

@@ -8,7 +8,7 @@
 
 import sys
 
-from gnnlab.config.cli import main
+from gnnlab.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -3,7 +3,8 @@
 An entry is a folder `<root>/<kind>/<hash of the key>` with `data.pt` (tensors) and `key.json` (the key
 and a checksum). It is written beside its place and renamed into it, under a lock, so that readers see
 all of it or nothing, and processes that want the same entry compute it once. Nothing here can lose
-a computed result: where an entry cannot be stored, a notice says so and the run goes on.
+a computed result: where an entry cannot be stored, a notice says so and the run goes on. What code
+without a source file computes (a notebook's) is not kept: nothing would tell that the code changed.
 """
 
 import hashlib
@@ -13,7 +14,7 @@ import logging
 import shutil
 import sys
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -30,6 +31,9 @@ log = logging.getLogger(__name__)
 Tensors = dict[str, Any]
 """Tensors by name, or dictionaries of them."""
 
+Code = Sequence[type | Callable]
+"""The classes and functions that compute an entry."""
+
 
 class Cache:
     """Tensors under `root`, found by a kind (a readable name) and a JSON key (all they depend on)."""
@@ -37,8 +41,13 @@ class Cache:
     def __init__(self, root: Path | str) -> None:
         self.root = Path(root)
 
-    def tensors(self, kind: str, key: Mapping[str, Any], build: Callable[[], Tensors]) -> Tensors:
-        """The entry for `key`; computed by `build` and stored where there is none, or a damaged one."""
+    def tensors(self, kind: str, key: Mapping[str, Any], build: Callable[[], Tensors], code: Code = ()) -> Tensors:
+        """The entry for `key` and `code`; computed by `build` and stored where there is none, or a damaged one."""
+        try:
+            key = {**key, "code": source_hash(*code)}
+        except (KeyError, OSError, TypeError):
+            log.info("%s is not kept for the next run: its code lies in no file.", kind)
+            return build()
         text = json.dumps(key, sort_keys=True)
         folder = self.root / kind / hashlib.sha256(text.encode()).hexdigest()[:16]
         if (found := _read(folder)) is not None:
@@ -56,7 +65,9 @@ class Cache:
                 log.warning("%s is not kept for the next run: cannot write %s (%s).", kind, folder, reason)
             return result
 
-    def packed(self, kind: str, key: Mapping[str, Any], build: Callable[[], dict[str, Packed]]) -> dict[str, Packed]:
+    def packed(
+        self, kind: str, key: Mapping[str, Any], build: Callable[[], dict[str, Packed]], code: Code = ()
+    ) -> dict[str, Packed]:
         """The same for the splits of a dataset."""
 
         def tensors() -> Tensors:
@@ -64,23 +75,18 @@ class Cache:
                 split: {f.name: getattr(packed, f.name) for f in fields(Packed)} for split, packed in build().items()
             }
 
-        return {split: Packed(**entry) for split, entry in self.tensors(kind, key, tensors).items()}
+        return {split: Packed(**entry) for split, entry in self.tensors(kind, key, tensors, code).items()}
 
 
 def source_hash(*parts: type | Callable) -> str:
-    """A hash of the modules that define `parts`, for keys of what their code computes.
+    """A hash of the modules that define `parts` and what they inherit, without Python's own.
 
-    Of a module without a file (a notebook) only the name counts.
+    Raises `KeyError`, `OSError` or `TypeError` where one has no file.
     """
-    names = sorted({part.__module__ for part in parts})
-    return hashlib.sha256("\0".join(map(_source, names)).encode()).hexdigest()[:16]
-
-
-def _source(module: str) -> str:
-    try:
-        return inspect.getsource(sys.modules[module])
-    except (OSError, TypeError):
-        return module
+    modules = {base.__module__ for part in parts for base in getattr(part, "__mro__", [part])}
+    names = sorted(name for name in modules if name.split(".")[0] not in sys.stdlib_module_names)
+    source = "\0".join(inspect.getsource(sys.modules[name]) for name in names)
+    return hashlib.sha256(source.encode()).hexdigest()[:16]
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from gnnlab.batch import Batch
 from gnnlab.errors import UsageError
+from gnnlab.spec import Level
 
 if TYPE_CHECKING:
     from torch_geometric.data import Data
@@ -117,34 +118,34 @@ class Packed:
         )
 
     @classmethod
-    def from_graphs(cls, graphs: Sequence["Data"]) -> "Packed":
-        """Pack PyG `Data` objects.
+    def from_graphs(cls, graphs: Sequence["Data"], level: Level = "graph") -> "Packed":
+        """Pack PyG `Data` objects, with a target `y` for each graph or, if `level` says so, for each node.
 
-        A tensor with a row per node in every graph is a node attribute, one with a row per edge an edge
-        attribute (at once if its name begins with `edge`), any other a graph attribute of one row.
-        Raises `UsageError` if the graphs do not all carry the same attributes.
+        Any other tensor is a node attribute if it has a row per node in every graph, an edge attribute if
+        it has a row per edge (at once if its name begins with `edge`), else a graph attribute of one row.
+        Raises `UsageError` if the graphs do not all carry the same attributes, or one is none of these.
         """
         columns = [
             {key: value for key, value in data.to_dict().items() if isinstance(value, Tensor)} for data in graphs
         ]
         edge_index = [column.pop("edge_index", torch.empty(2, 0, dtype=torch.long)) for column in columns]
-        num_nodes = [int(data.num_nodes or 0) for data in graphs]
-        num_edges = [index.shape[1] for index in edge_index]
-        found: dict[str, dict[str, Tensor]] = {"node": {}, "edge": {}, "graph": {}}
-        for key in columns[0] if columns else ():
-            if missing := [i for i, column in enumerate(columns) if key not in column]:
-                raise UsageError(f"Graph {missing[0]} has no {key!r}, which graph 0 has.")
+        counts = {
+            "node": [int(data.num_nodes or 0) for data in graphs],
+            "edge": [index.shape[1] for index in edge_index],
+            "graph": [1] * len(columns),
+        }
+        found: dict[str, dict[str, Tensor]] = {kind: {} for kind in counts}
+        for key in dict.fromkeys(key for column in columns for key in column):
+            has = [key in column for column in columns]
+            if not all(has):
+                raise UsageError(f"Graph {has.index(False)} has no {key!r}, which graph {has.index(True)} has.")
             values = [torch.atleast_1d(column[key]) for column in columns]
-            rows = [len(value) for value in values]
-            by_edge = rows == num_edges and (key.startswith("edge") or rows != num_nodes)
-            found["edge" if by_edge else "node" if rows == num_nodes else "graph"][key] = torch.cat(values)
+            found[_kind(key, [len(value) for value in values], counts, level)][key] = torch.cat(values)
         return cls.from_tensors(
-            torch.tensor(num_nodes, dtype=torch.long),
-            torch.tensor(num_edges, dtype=torch.long),
+            torch.tensor(counts["node"], dtype=torch.long),
+            torch.tensor(counts["edge"], dtype=torch.long),
             torch.cat([torch.empty(2, 0, dtype=torch.long), *edge_index], dim=1),
-            found["node"],
-            found["edge"],
-            found["graph"],
+            **found,
         )
 
     @property
@@ -209,3 +210,15 @@ class Packed:
             edge={name: value[e0:e1] for name, value in self.edge.items()},
             graph={name: value[first:last] for name, value in self.graph.items()},
         )
+
+
+def _kind(key: str, rows: list[int], counts: dict[str, list[int]], level: Level) -> str:
+    """What an attribute with so many `rows` in each graph belongs to."""
+    kinds = (
+        (level,) if key == "y" else ("edge", "node", "graph") if key.startswith("edge") else ("node", "edge", "graph")
+    )
+    for kind in kinds:
+        if counts[kind] == rows:
+            return kind
+    asked = f", as level={level!r} asks" if key == "y" else ""
+    raise UsageError(f"The attribute {key!r} does not have one row for each {' or each '.join(kinds)}{asked}.")

@@ -99,9 +99,9 @@ def train(cfg: DictConfig, folder: Path, resume: bool) -> None:
     trainer = build(cfg.trainer)
     made = prepare(cfg)
     size = sum(parameter.numel() for parameter in made.model.parameters())
-    graphs = ", ".join(f"{name} {loader.packed.num_graphs:,}" for name, loader in made.loaders.items())
+    counts = ", ".join(f"{name} {loader.packed.num_graphs:,}" for name, loader in made.loaders.items())
     if distributed.rank() == 0:
-        notice.info("%s: %s parameters; graphs: %s", folder, f"{size:,}", graphs)
+        notice.info("%s: %s parameters; graphs: %s", folder, f"{size:,}", counts)
     fit = trainer.fit(
         made.model,
         made.task,
@@ -114,5 +114,8 @@ def train(cfg: DictConfig, folder: Path, resume: bool) -> None:
         fingerprint=config_hash(cfg),
     )
     if distributed.rank() == 0:
-        sample = made.loaders["val"].packed.batch(0, min(32, made.loaders["val"].packed.num_graphs)).to(next(made.model.parameters()).device)
+        graphs = made.loaders["val"].packed
+        sample = graphs.batch(0, min(32, graphs.num_graphs)).to(next(made.model.parameters()).device)
         record(cfg, folder, made.spec, made.model, fit, flops_per_graph(made.model, sample))
+    if fit.signal:
+        raise Interrupted(f"{folder} is complete; stopped by a signal.", fit.signal)

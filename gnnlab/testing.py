@@ -1,13 +1,150 @@
-"""Small graphs of every kind, to try parts on."""
+"""The laws that every part keeps, as assertions, and small graphs of every kind to try parts on.
 
-from collections.abc import Sequence
+For a part of your own, in the repository or outside it:
+
+    encodings = [RWSE()]
+    graphs = sample(encodings)
+    model = Mine(sample_spec("graph"), encodings)
+    assert_permutation_equivariant(model, graphs, node_level=False)
+    assert_batch_independent(model, graphs)
+    assert_finite_with_gradients(model, graphs)
+    assert_encoding_lawful(RWSE())
+
+The first two compute in float64, in evaluation mode; all of them on a copy of the model.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.testing import assert_close
 from torch_geometric.data import Data
 
 from gnnlab.batch import Batch
+from gnnlab.encodings.base import Encoding
 from gnnlab.packed import Packed
+from gnnlab.spec import Feature, GraphSpec, Level
+
+
+def assert_permutation_equivariant(model: nn.Module, graphs: Packed, node_level: bool) -> None:
+    """Renumbering the nodes of each graph renumbers the rows of the output (graph level: changes nothing)."""
+    model, graphs = deepcopy(model).double().eval(), _double(graphs)
+    moved, order = permuted(graphs)
+    with torch.no_grad():
+        before, after = model(graphs.batch()), model(moved.batch())
+    assert len(before) == (graphs.num_nodes if node_level else graphs.num_graphs), f"{len(before)} rows of output"
+    assert_close(after, before[order] if node_level else before, msg=_because("the output depends on node numbers"))
+
+
+def assert_batch_independent(model: nn.Module, graphs: Packed) -> None:
+    """The output for a graph is the same alone, among others, and in another place of the batch."""
+    model, graphs = deepcopy(model).double().eval(), _double(graphs)
+    backwards = torch.arange(graphs.num_graphs).flip(0)
+    with torch.no_grad():
+        alone = [model(graphs.batch(i, i + 1)) for i in range(graphs.num_graphs)]
+        together, reversed_ = model(graphs.batch()), model(graphs.take(backwards).batch())
+    because = _because("the output for a graph depends on the rest of its batch")
+    assert_close(together, torch.cat(alone), msg=because)
+    assert_close(reversed_, torch.cat(alone[::-1]), msg=because)
+
+
+def assert_finite_with_gradients(model: nn.Module, graphs: Packed) -> None:
+    """In training mode, outputs and gradients are finite: of all graphs together and of each alone."""
+    model = deepcopy(model).train()
+    for batch in [graphs.batch(), *(graphs.batch(i, i + 1) for i in range(graphs.num_graphs))]:
+        model.zero_grad()
+        out = model(batch)
+        assert out.isfinite().all(), f"an output is not finite, for graphs of {batch.ptr.diff().tolist()} nodes"
+        out.sum().backward()
+        for name, parameter in model.named_parameters():
+            finite = parameter.grad is None or parameter.grad.isfinite().all()
+            assert finite, f"the gradient of {name} is not finite, for graphs of {batch.ptr.diff().tolist()} nodes"
+
+
+def assert_encoding_lawful(encoding: Encoding) -> None:
+    """Both halves are what `attach` and every model rely on.
+
+    The offline half writes a finite float32 row for each node, which depends on the node's graph alone and
+    moves with the node; where `ambiguous_basis`, its absolute value does, in graphs whose eigenvalues all
+    differ. Its parameters are JSON. The learnt half keeps the laws of a model.
+    """
+    json.dumps(encoding.cache_key())
+    everything = sample([encoding])
+    _assert_offline_half_lawful(encoding, Packed.from_graphs(graphs_of_simple_spectrum()))
+    if not encoding.ambiguous_basis:
+        _assert_offline_half_lawful(encoding, everything)
+    for name, value in encoding.precompute(_bare(everything)).items():
+        assert value.dtype == torch.float32, f"{name} is {value.dtype}, must be torch.float32"
+        assert len(value) == everything.num_nodes, f"{name} has {len(value)} rows for {everything.num_nodes} nodes"
+        assert value.isfinite().all(), f"{name} is not finite"
+    encoder = encoding.encoder(encoding.dim or 8)
+    assert encoder(everything.batch()).shape == (everything.num_nodes, encoding.dim or 8)
+    assert_permutation_equivariant(encoder, everything, node_level=True)
+    assert_batch_independent(encoder, everything)
+    assert_finite_with_gradients(encoder, everything)
+
+
+def _assert_offline_half_lawful(encoding: Encoding, graphs: Packed) -> None:
+    graphs = _bare(graphs)
+    moved, order = permuted(graphs)
+    together, renumbered = encoding.precompute(graphs), encoding.precompute(moved)
+    alone = [encoding.precompute(graphs.take(torch.tensor([i]))) for i in range(graphs.num_graphs)]
+    for name, value in together.items():
+
+        def same(found: Tensor, expected: Tensor, reason: str, name: str = name) -> None:
+            if encoding.ambiguous_basis:
+                found, expected = found.abs(), expected.abs()
+            assert_close(found, expected, rtol=1e-5, atol=1e-5, msg=_because(f"{name} depends on {reason}"))
+
+        same(torch.cat([one[name] for one in alone]), value, "the other graphs of the split")
+        same(renumbered[name], value[order], "node numbers")
+
+
+def _because(reason: str):
+    return lambda difference: f"{reason}: {difference}"
+
+
+def _bare(graphs: Packed) -> Packed:
+    return replace(graphs, node={}, edge={}, graph={})
+
+
+def _double(graphs: Packed) -> Packed:
+    def double(attributes: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {name: value.double() if value.is_floating_point() else value for name, value in attributes.items()}
+
+    return replace(graphs, node=double(graphs.node), edge=double(graphs.edge), graph=double(graphs.graph))
+
+
+def sample(encodings: Sequence[Encoding] = ()) -> Packed:
+    """`graphs_of_all_kinds`, packed, with the node attributes of `encodings`."""
+    graphs = Packed.from_graphs(graphs_of_all_kinds())
+    for encoding in encodings:
+        graphs = graphs.with_node(**encoding.precompute(_bare(graphs)))
+    return graphs
+
+
+def sample_spec(level: Level) -> GraphSpec:
+    """The specification of `sample` to build a model with; three targets."""
+    return GraphSpec("sample", level, "regression", 3, "mae", Feature.categorical(28), Feature.categorical(4))
+
+
+def permuted(graphs: Packed, seed: int = 0) -> tuple[Packed, Tensor]:
+    """The same graphs with renumbered nodes, and the order [N]: row i of the result is row order[i] of `graphs`."""
+    batch, random = graphs.batch(), torch.Generator().manual_seed(seed)
+    order = (batch.batch + torch.rand(graphs.num_nodes, generator=random, dtype=torch.float64)).argsort()
+    first = graphs.ptr[batch.batch[graphs.edge_index[0]]]
+    moved = Packed.from_tensors(
+        graphs.ptr.diff(),
+        graphs.edge_ptr.diff(),
+        order.argsort()[graphs.edge_index] - first,
+        {name: value[order] for name, value in graphs.node.items()},
+        graphs.edge,
+        graphs.graph,
+    )
+    return moved, order
 
 
 def random_graph(
@@ -41,15 +178,10 @@ def graphs_of_all_kinds(seed: int = 0) -> list[Data]:
     ]
 
 
-def permuted(data: Data, order: Tensor) -> Data:
-    """The same graph with its nodes renumbered: node i of the result is node order[i] of `data`."""
-    assert data.x is not None
-    place = torch.empty_like(order)
-    place[order] = torch.arange(len(order))
-    result = data.clone()
-    result.edge_index = place[data.edge_index]
-    result.x = data.x[order]
-    return result
+def graphs_of_simple_spectrum() -> list[Data]:
+    """Connected graphs of 20 and 30 nodes whose Laplacians, with any scaling, have no repeated eigenvalue."""
+    generator = torch.Generator().manual_seed(0)
+    return [random_graph(nodes, 6 * nodes, generator) for nodes in (20, 30, 20, 30)]
 
 
 def one_batch(graphs: Sequence[Data]) -> Batch:

@@ -37,7 +37,7 @@ def test_an_entry_is_computed_once_and_comes_back_equal(tmp_path: Path) -> None:
         assert torch.equal(found["b"]["c"], torch.eye(2))
     assert build.calls == 1
     stored = json.loads(entry(tmp_path).with_name("key.json").read_text())
-    assert stored["key"] == {"k": 1}
+    assert stored["key"] == {"k": 1, "code": source_hash()}
 
 
 def test_another_key_is_another_entry_and_order_does_not_matter(tmp_path: Path) -> None:
@@ -142,6 +142,42 @@ def test_two_processes_at_once_compute_it_once(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("*.draft"))
 
 
-def test_the_code_is_part_of_a_key() -> None:
+def test_the_code_is_part_of_a_key(tmp_path: Path) -> None:
     assert source_hash(Cache) == source_hash(Cache, source_hash)
     assert source_hash(Cache) != source_hash(Packed)
+    build = Counted()
+    for part in (Cache, Packed, Cache):
+        Cache(tmp_path).tensors("kind", {}, build, code=[part])
+    assert build.calls == 2
+
+
+def test_inherited_code_counts_and_pythons_own_does_not() -> None:
+    class Heir(Packed, dict):
+        pass
+
+    assert source_hash(Heir) == source_hash(Counted, Packed)
+
+
+def test_code_without_a_file_is_computed_anew(tmp_path: Path) -> None:
+    class Notebook(Packed):
+        pass
+
+    Notebook.__module__ = "builtins_of_a_notebook"
+    build = Counted()
+    for _ in range(2):
+        Cache(tmp_path).tensors("kind", {}, build, code=[Notebook])
+    assert build.calls == 2
+    assert not list(tmp_path.iterdir())
+
+
+REDEFINED = """
+import sys, torch
+from gnnlab.cache import Cache
+for number in (1, 2):
+    class Part: pass
+    assert Cache(sys.argv[1]).tensors("kind", {}, lambda: {"a": torch.tensor(number)}, code=[Part])["a"] == number
+"""
+
+
+def test_a_class_redefined_in_a_session_is_not_given_its_old_values(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", REDEFINED, str(tmp_path)], check=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from gnnlab.config.cli import main
+from gnnlab.cli import main
 
 TINY = "dataset=csl dataset.fold=0 preset=none model.hidden_dim=32 model.num_layers=1 trainer.max_epochs=1"
 HERE = Path(__file__).parents[1]
@@ -218,7 +218,7 @@ def no_network(*_: object, **__: object) -> None:
 def test_a_full_disk_stops_no_run_and_keeps_the_result(tmp_path):
     """No file may grow beyond 64 KiB, so checkpoints fail to be written; the numbers are kept all the same."""
     limit = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536)); "
-    program = limit + "from gnnlab.config.cli import main; sys.exit(main())"
+    program = limit + "from gnnlab.cli import main; sys.exit(main())"
     command = f"{TINY} logger=[csv] out={tmp_path}/runs data.root={tmp_path}/data".split()
     done = subprocess.run([sys.executable, "-c", program, *command], cwd=HERE, capture_output=True, text=True)
     assert "Traceback" not in done.stderr

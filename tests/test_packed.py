@@ -104,7 +104,12 @@ def test_a_targets_kind_is_decided_over_all_graphs() -> None:
     assert set(PACKED.graph) == {"y"}
     assert set(PACKED.node) == {"x"}
     per_node = [Data(x=data.x, edge_index=data.edge_index, y=data.x[:, 0]) for data in GRAPHS]
-    assert set(Packed.from_graphs(per_node).node) == {"x", "y"}
+    assert set(Packed.from_graphs(per_node, level="node").node) == {"x", "y"}
+
+
+def test_single_nodes_keep_their_graphs_targets() -> None:
+    packed = Packed.from_graphs(graphs_of_all_kinds()[:1] * 3)
+    assert (set(packed.node), set(packed.graph)) == ({"x"}, {"y"})
 
 
 def test_further_node_attributes_travel_with_the_nodes() -> None:
@@ -122,8 +127,15 @@ def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(UsageError, match="node attribute 'x' has 3 rows for 2 nodes"):
         Packed.from_tensors(two, one, torch.tensor([[0], [1]]), node={"x": torch.zeros(3, 1)})
     bare = Data(edge_index=torch.tensor([[0], [1]]), num_nodes=2)
-    with pytest.raises(UsageError, match="Graph 1 has no 'x'"):
+    with pytest.raises(UsageError, match="Graph 1 has no 'x', which graph 0 has"):
         Packed.from_graphs([GRAPHS[1], bare])
+    with pytest.raises(UsageError, match="Graph 0 has no 'x', which graph 1 has"):
+        Packed.from_graphs([bare, GRAPHS[1]])
+    with pytest.raises(UsageError, match="'y' does not have one row for each node, as level='node' asks"):
+        Packed.from_graphs(GRAPHS, level="node")
+    odd = [Data(num_nodes=3, kind=torch.zeros(rows)) for rows in (2, 0)]
+    with pytest.raises(UsageError, match="'kind' does not have one row for each node or each edge or each graph"):
+        Packed.from_graphs(odd)
 
 
 def test_moving_a_batch_keeps_it() -> None:

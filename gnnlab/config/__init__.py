@@ -1,6 +1,7 @@
 """Composing a config, checking it, and building its parts. Nothing here imports torch."""
 
-from functools import partial
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ def compose(*overrides: str, config_dir: str | Path | None = None) -> DictConfig
     from hydra.core.utils import setup_globals
     from hydra.types import RunMode
 
-    from gnnlab.config.loader import Loader
+    from gnnlab.config.loader import ConfigLoader
 
     version.setbase("1.3")
     setup_globals()
@@ -40,7 +41,7 @@ def compose(*overrides: str, config_dir: str | Path | None = None) -> DictConfig
         if not folder.is_dir():
             raise UsageError(f"There is no folder {folder}.")
         search_path.prepend("config_dir", f"file://{folder}", SearchPathQuery(provider="schema"))
-    cfg = Loader(search_path).load_configuration("config", list(overrides), RunMode.RUN, from_shell=False)
+    cfg = ConfigLoader(search_path).load_configuration("config", list(overrides), RunMode.RUN, from_shell=False)
     with open_dict(cfg):
         del cfg["hydra"]
     return cfg
@@ -50,15 +51,28 @@ def build(section: DictConfig, **runtime: Any) -> Any:
     """What a section's `_target_` makes with its values and the run-time arguments.
 
     A section with `_partial_: true` gives a callable that waits for the rest. Run-time arguments reach
-    the constructor as they are.
+    the constructor as they are. Raises `UsageError` where the constructor refuses a value or a type.
     """
     from hydra.errors import InstantiationException
     from hydra.utils import instantiate
 
+    def make(*args: Any, **kwargs: Any) -> Any:
+        with refusals(section):
+            return made(*args, **{**runtime, **kwargs})
+
+    with refusals(section):
+        try:
+            made = instantiate(section, _convert_="all", _partial_=True)
+        except InstantiationException as error:
+            raise error.__cause__ or error from None
+    return make if section.get("_partial_") else make()
+
+
+@contextmanager
+def refusals(section: DictConfig) -> Iterator[None]:
+    """Within it, a `ValueError` or `TypeError` of a constructor is a mistake in `section`."""
     try:
-        make = instantiate(section, _convert_="all", _partial_=True)
-    except InstantiationException as error:
-        if isinstance(error.__cause__, UsageError):
-            raise error.__cause__ from error
-        raise
-    return partial(make, **runtime) if section.get("_partial_") else make(**runtime)
+        yield
+    except (TypeError, ValueError) as error:
+        name = section._get_full_key(None) or "This"
+        raise UsageError(f"{name} does not fit: {section._target_} says: {error}") from error

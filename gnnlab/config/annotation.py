@@ -14,7 +14,7 @@ def accepts(annotation: ast.expr | None, module: Module, value: Any) -> bool:
     """Whether `value` (of YAML: scalar, list, dict or None) fits; what source cannot tell is accepted.
 
     An int is a float; a bool is no int; a string of digits is no number. A dict with a `_target_` is a
-    part yet to be built: it fits where an object or a callable may stand.
+    part yet to be built: it fits where an object or a callable may stand, and is no dict.
     """
     if annotation is None:
         return True
@@ -31,9 +31,9 @@ def accepts(annotation: ast.expr | None, module: Module, value: Any) -> bool:
     if name in SEQUENCES:
         return isinstance(value, list | tuple) and _items_fit(name, inner, module, value)
     if name in MAPPINGS:
-        return isinstance(value, Mapping) and (
-            not isinstance(inner, ast.Tuple) or all(accepts(inner.elts[1], module, item) for item in value.values())
-        )
+        kinds = inner.elts if isinstance(inner, ast.Tuple) else [None, None]
+        is_dict = isinstance(value, Mapping) and "_target_" not in value
+        return is_dict and all(accepts(kinds[1], module, item) for item in value.values())
     if name in SCALARS:
         return SCALARS[name](value)
     return _other(annotation, module, value)

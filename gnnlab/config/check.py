@@ -6,6 +6,7 @@ against what the dataset and the encodings `give`. A refusal names the key as ty
 
 import ast
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
@@ -18,6 +19,7 @@ from gnnlab.config.sections import (
     REQUIRED,
     SECTIONS,
     VALUES,
+    at_once,
     choice,
     parts,
     plain,
@@ -26,7 +28,7 @@ from gnnlab.config.sections import (
 )
 from gnnlab.config.signature import Parameter, Signature, facts, signature
 from gnnlab.config.source import Definition, Module
-from gnnlab.config.target import locate
+from gnnlab.config.target import locate, within
 from gnnlab.errors import UsageError
 
 Chosen = Mapping[str, Any]
@@ -49,9 +51,14 @@ def check(
     """
     config, chosen = plain(cfg), chosen or {}
     check_root(config, chosen)
-    definitions = {}
+    definitions, targets = {}, {}
     for path, part in parts(config):
         definition = locate(part["_target_"], choice(path, chosen), allow)
+        owner = max((other for other in targets if path.startswith(f"{other}.")), key=len, default=None)
+        if owner and not within(targets[owner], ("gnnlab", *allow)):
+            raise UsageError(f"{path} names {part['_target_']}, but {choice(owner, chosen)} takes values and no parts.")
+        targets[path] = part["_target_"]
+        check_keywords(path, part, choice(path, chosen))
         if definition is None:
             continue
         definitions[path] = definition
@@ -67,9 +74,12 @@ def check_root(config: Mapping[str, Any], chosen: Chosen) -> None:
     for key, value in config.items():
         if key in VALUES:
             check_value(key, value, Parameter(Module("", None), ast.parse(VALUES[key], mode="eval").body, True), key)
+            check_word(key, value)
         elif key not in SECTIONS:
             near = nearest(key, [*VALUES, *SECTIONS]) or nearest_path(key, set(paths(config)) - {key})
             raise UsageError(f"Nothing reads {key}{did_you_mean(near)}")
+    for key in VALUES.keys() - config.keys():
+        raise UsageError(f"The config has no {key}; set it: {key}=<value>.")
     for key in REQUIRED:
         if not config.get(key):
             raise UsageError(f"The config has no {key}; choose one: {key}=<name>.")
@@ -79,6 +89,27 @@ def check_root(config: Mapping[str, Any], chosen: Chosen) -> None:
         for path, entry in entries.items():
             if entry and "_target_" not in entry:
                 raise UsageError(f"{choice(path, chosen)} is not chosen, yet {path}.{next(iter(entry))} is set.")
+
+
+def check_word(key: str, value: Any) -> None:
+    """A seed that generators take; `resume` a word or a path, and not nearly a word."""
+    if key == "seed" and not 0 <= value < 2**32:
+        raise UsageError(f"seed={value} does not fit: a seed lies between 0 and 2³² - 1.")
+    words = ("never", "auto")
+    near = nearest(value, words) if key == "resume" else None
+    if near and value not in words and not Path(value).exists():
+        raise UsageError(f"resume={value} is neither never, nor auto, nor a run folder{did_you_mean(near)}")
+
+
+def check_keywords(path: str, part: Mapping[str, Any], name: str) -> None:
+    """How a part is built is for its place to say: at once, or as a factory that the run calls later."""
+    for key in part:
+        if key.startswith("_") and key.endswith("_") and key not in KEYWORDS:
+            raise UsageError(f"{path}.{key} cannot be set: how {name} is built is not for a config to say.")
+    partial, handed = part.get("_partial_", False), run_time(path)
+    if handed is not None and partial is not (not at_once(path)):
+        why = "is built at once" if at_once(path) else f"waits for {', '.join(handed)}"
+        raise UsageError(f"{path}._partial_ must be {typed(not at_once(path))}: {name} {why}.")
 
 
 def check_keys(path: str, part: Mapping[str, Any], found: Signature, config: Mapping[str, Any], chosen: Chosen) -> None:

@@ -22,6 +22,9 @@ def refuse_choices(parsed: Sequence[Override], repo: IConfigRepository) -> None:
         if override.is_sweep_override():
             together = f", or write {group}=[…] to use them together" if group in LISTS else ""
             raise UsageError(f"{override.input_line} asks for several runs: add -m{together}.")
+        if override.is_delete() and group in SECTIONS | VALUES.keys():
+            instead = f"{group}=[] for none" if group in LISTS else f"{group}=<another> instead"
+            raise UsageError(f"{override.input_line}: a run cannot do without {group}; type {instead}.")
         if not repo.group_exists(group):
             if "/" in group:
                 raise UsageError(f"There is no group {group}{did_you_mean(nearest(group, groups(repo)))}")
@@ -53,11 +56,14 @@ def explain(error: Exception, parsed: Sequence[Override], repo: IConfigRepositor
     if repo and asker and isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, option = error.missing_cfg_file.rpartition("/")
         return no_option(group, option, repo.get_group_options(group), f"{asker[1]}.yaml or what overrides it")
-    unused = re.match(r"Could not override '(\S+/\S+)'", str(error))
+    unused = re.search(r"Could not override '(\S+/\S+)'", str(error))
     if unused and cause is None:
         lines = {override.key_or_group: override.input_line for override in parsed}
         group, parent = unused[1], unused[1].rpartition("/")[0]
         owner = lines.get(parent, f"the chosen {parent}")
+        if asker:
+            file = asker[1].replace("/", "=")
+            return UsageError(f"{file} does not fit: it asks for a {group}, and {owner} has none.")
         return UsageError(f"{lines.get(group, group)} has no place: {owner} has no {group}.")
     if isinstance(cause, ConfigKeyError | ConfigAttributeError) and cause.parent_node is not None:
         config = OmegaConf.to_container(cause.parent_node._get_root())

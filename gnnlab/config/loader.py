@@ -29,7 +29,7 @@ from gnnlab.config.source import Missing, find
 from gnnlab.config.target import check_hydra, open_sections
 
 
-class Loader(ConfigLoaderImpl):
+class ConfigLoader(ConfigLoaderImpl):
     """Hydra's config loader, as gnnlab needs it."""
 
     _allow: tuple[str, ...] | None = None
@@ -57,9 +57,9 @@ class Loader(ConfigLoaderImpl):
             cfg = super().load_configuration(
                 config_name, preset + overrides, run_mode, from_shell, validate_sweep_overrides
             )
+            check_hydra(cfg)
         except (HydraException, OmegaConfBaseException, YAMLError) as error:
             raise explain(error, parsed, repo) from error
-        check_hydra(cfg)
         if is_job:
             if preset:
                 del cfg.hydra.overrides.task[0]
@@ -90,8 +90,8 @@ class Loader(ConfigLoaderImpl):
 
 @contextmanager
 def installed() -> Iterator[None]:
-    """Within, Hydra composes with `Loader`."""
-    hydra_main.ConfigLoaderImpl = Loader  # pyright: ignore[reportPrivateImportUsage]
+    """Within, Hydra composes with `ConfigLoader`."""
+    hydra_main.ConfigLoaderImpl = ConfigLoader  # pyright: ignore[reportPrivateImportUsage]
     try:
         yield
     finally:

@@ -26,13 +26,20 @@ RUN_TIME = {
 }
 SECTIONS = {path.split(".")[0] for path in RUN_TIME}
 LISTS = {path.removesuffix(".*") for path in RUN_TIME if path.endswith(".*")}
-REQUIRED = ("data", "dataset", "loader", "model", "optimizer", "trainer")
-KEYWORDS = ("_target_", "_partial_", "_convert_", "_recursive_")
+REQUIRED = ("data", "dataset", "loader", "model", "optimizer", "scheduler", "trainer")
+AT_ONCE = {"data", "dataset", "encoding", "model", "trainer"}
+KEYWORDS = ("_target_", "_partial_")
 
 
 def run_time(path: str) -> tuple[str, ...] | None:
     """The arguments the run hands to the part at `path`; None for a place the run does not know."""
     return RUN_TIME.get(path, RUN_TIME.get(f"{path.rpartition('.')[0]}.*"))
+
+
+def at_once(path: str) -> bool:
+    """Whether the run builds the part at `path` in one go, and not as a factory that waits (`_partial_: true`)."""
+    parent = path.rpartition(".")[0]
+    return (parent if parent in LISTS else path) in AT_ONCE
 
 
 def choice(path: str, chosen: Mapping[str, Any]) -> str:

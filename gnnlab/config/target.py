@@ -1,5 +1,11 @@
-"""What a `_target_` may name, and where it is defined."""
+"""What a `_target_` may name, and where it is defined.
 
+A config may come from anywhere, so it may build no more than the parts of a model: classes of gnnlab and of
+libraries of layers, optimizers and metrics. PyG's data sets are not among them, since they unpickle files.
+"""
+
+import ast
+import copy
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
@@ -7,25 +13,26 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from gnnlab.config.nearest import did_you_mean, nearest
-from gnnlab.config.sections import leaves
+from gnnlab.config.sections import leaves, parts
 from gnnlab.config.signature import signature
 from gnnlab.config.source import Definition, Missing, find
 from gnnlab.errors import UsageError
 
-PACKAGES = ("gnnlab", "torch.nn", "torch.optim", "torch_geometric", "torchmetrics")
-HYDRA_PACKAGES = ("gnnlab", "hydra", "hydra_plugins", "logging", "colorlog")
+PACKAGES = ("gnnlab", "torch.nn", "torch.optim", "torch_geometric.nn", "torch_geometric.transforms", "torchmetrics")
+PLUGINS = ("gnnlab.results.sweep", "hydra._internal.core_plugins", "hydra_plugins")
+LOGGING = ("logging", "colorlog")
 
 
 def locate(target: Any, where: str, allow: Sequence[str] = ()) -> Definition | None:
-    """The definition `target` names; None where source does not tell.
+    """The definition `target` names: a class, or anything in the packages of `allow`; None where source does not tell.
 
     Raises `UsageError` if it lies outside our packages and `allow`, or certainly does not exist.
     """
-    if not _within(str(target), (*PACKAGES, *allow)):
+    if not within(str(target), (*PACKAGES, *allow)):
         package = str(target).split(".")[0]
         raise UsageError(
             f"{where} names {target}, which lies outside {', '.join(PACKAGES)}; if you trust it, "
-            f"add allow=[{package}] to the command (in a file it does not count)."
+            f"add allow=[{package}] to the command (to verify, --allow {package}; in a file it does not count)."
         )
     try:
         definition = find(target)
@@ -34,17 +41,26 @@ def locate(target: Any, where: str, allow: Sequence[str] = ()) -> Definition | N
             raise UsageError(f"{where} names {target}, but no package {missing.name} is on the Python path.") from None
         near = did_you_mean(nearest(missing.name, missing.known))
         raise UsageError(f"{where} names {target}, but {missing.where} has no '{missing.name}'{near}") from None
-    homes = [package.split(".")[0] for package in (*PACKAGES, *allow)]
-    if definition and not _within(f"{definition.module.name}.", homes):
+    homes = (*PACKAGES, *(package.split(".")[0] for package in allow))
+    if definition and not within(f"{definition.module.name}.", homes):
         raise UsageError(f"{where} names {target}, which is borrowed from {definition.module.name}.")
+    is_class = definition is not None and isinstance(definition.node, ast.ClassDef)
+    if not is_class and not within(target, allow):
+        raise UsageError(f"{where} names {target}, which is no class.")
     return definition
 
 
 def check_hydra(cfg: DictConfig) -> None:
-    """Raise `UsageError` where Hydra's own section names code that is neither Hydra's nor ours."""
-    for path, value in leaves(OmegaConf.to_container(cfg.hydra)):
-        if path.split(".")[-1] in ("_target_", "()", "class") and not _within(str(value), HYDRA_PACKAGES):
-            raise UsageError(f"hydra.{path} names {value}, which lies outside {', '.join(HYDRA_PACKAGES)}.")
+    """Raise `UsageError` where Hydra's own section names code other than its plugins, our table and logging."""
+    cfg = copy.deepcopy(cfg)
+    cfg.hydra.runtime.output_dir = "."  # else unknown before the run
+    made = ("callbacks", "launcher", "sweeper", "hydra_logging", "job_logging")
+    hydra = {key: OmegaConf.to_container(cfg.hydra[key], resolve=True) for key in made if cfg.hydra[key]}
+    named = [(f"{path}._target_", part["_target_"], PLUGINS) for path, part in parts(hydra)]
+    named += [(path, value, LOGGING) for path, value in leaves(hydra) if path.split(".")[-1] in ("()", "class")]
+    for path, value, packages in named:
+        if not within(str(value), packages):
+            raise UsageError(f"hydra.{path} names {value}, which lies outside {', '.join(packages)}.")
 
 
 def open_sections(node: Any) -> None:
@@ -65,5 +81,6 @@ def open_sections(node: Any) -> None:
             open_sections(value)
 
 
-def _within(target: str, packages: Sequence[str]) -> bool:
+def within(target: str, packages: Sequence[str]) -> bool:
+    """Whether a dotted name lies in one of the packages."""
     return any(target.startswith(f"{package}.") for package in packages)

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 import torch
 
-from gnnlab.cache import source_hash
 from gnnlab.datasets.check import check_split
 from gnnlab.datasets.source import DataSource
 from gnnlab.errors import UsageError
@@ -23,7 +22,8 @@ class Dataset(ABC):
 
     A subclass is a frozen dataclass of its options, and says what it is (`spec`)
     and how its splits are made (`build`). One with `num_folds` published splits has an option `fold`.
-    `gives` names the facts that other parts may need: graph_level, node_level, edge_attr, undirected.
+    `gives` names the facts that other parts may need, for the check that comes before any data: graph_level
+    or node_level and edge_attr, as `spec` has it, and undirected.
     """
 
     gives: ClassVar[tuple[str, ...]] = ()
@@ -38,22 +38,32 @@ class Dataset(ABC):
     def build(self) -> dict[str, Packed]:
         """The splits, from raw files or a generator."""
 
-    @abstractmethod
     def key(self) -> dict[str, Any]:
-        """All that `build` depends on beside its code, as JSON."""
+        """All that `build` depends on beside its code, as JSON: the options. One that reads files adds their state."""
+        return {name: value for name, value in vars(self).items() if name != "source"}
 
     def load(self) -> tuple[dict[str, Packed], GraphSpec]:
         """The splits and the specification. The first time, builds, checks and caches them.
 
-        Raises `UsageError` where raw files are missing or damaged, or a value is out of its range.
+        Raises `UsageError` where raw files are missing or damaged, a value is out of its range, or `gives`
+        is not what `spec` says.
         """
         fold = getattr(self, "fold", 0)
         if fold not in range(self.num_folds):
             raise UsageError(f"dataset.fold={fold}: load one fold, 0 … {self.num_folds - 1}.")
-        spec = self.spec()
-        code = source_hash(type(self), Dataset, Packed)
-        splits = self.source.cache.packed(spec.name, {"code": code, **self.key()}, self._build_checked)
+        spec, kind = self.spec(), type(self)
+        self._check_gives(spec)
+        key = {"dataset": f"{kind.__module__}.{kind.__qualname__}", **self.key()}
+        splits = self.source.cache.packed(spec.name, key, self._build_checked, code=(kind, Packed))
         return splits, replace(spec, in_degrees=in_degrees(splits["train"]))
+
+    def _check_gives(self, spec: GraphSpec) -> None:
+        facts = {f"{spec.level}_level", *(["edge_attr"] if spec.edge.kind != "none" else [])}
+        if facts != set(self.gives) - {"undirected"}:
+            raise UsageError(
+                f"{type(self).__name__}.gives is {self.gives}, but its spec() says {', '.join(sorted(facts))}: "
+                "name these, and undirected where it is so."
+            )
 
     def _build_checked(self) -> dict[str, Packed]:
         log.info("Preparing %s, once.", self.spec().name)

@@ -1,7 +1,7 @@
 """Circular skip links (Murphy et al., ICML 2019): regular graphs that message passing cannot tell apart."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -31,9 +31,6 @@ class CSL(Dataset):
 
     def spec(self) -> GraphSpec:
         return GraphSpec("csl", level="graph", target="multiclass", num_targets=len(SKIPS), metric="accuracy")
-
-    def key(self) -> dict[str, Any]:
-        return {"fold": self.fold}
 
     def build(self) -> dict[str, Packed]:
         graphs = generate()

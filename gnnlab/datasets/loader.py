@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import accumulate, pairwise
+from math import ceil
 
 import numpy as np
 import torch
@@ -20,13 +21,12 @@ Bounds = list[tuple[int, int]]
 class Loader:
     """Batches of at most `batch_size` graphs, `max_nodes` nodes and `max_edges` edges, whichever is met first.
 
-    `first`: only so many graphs, the first ones of the split. `shuffle` (training): the order of an epoch
-    is fixed by (seed, epoch). Over `world` processes each batch is cut into `world` contiguous parts, so
-    that all ranks make the same steps; a batch of fewer than `world` graphs joins the next one (the last,
-    the one before). Without `shuffle` (evaluation): each rank visits its contiguous share of the split,
-    each graph once over all ranks.
+    `limit`: only so many graphs, evenly spread over the split. `shuffle` (training): the order of an epoch
+    is fixed by (seed, epoch); else (evaluation) it is that of the split. Over `world` processes the batches
+    are the same, each cut into `world` contiguous parts: all ranks make the steps that one process makes.
+    A part is empty where a batch has too few graphs; that of rank 0 never is.
 
-    Raises `UsageError` where a limit has no room for the largest graph alone.
+    Raises `UsageError` where a limit has no room for the largest graph alone, or `limit` leaves none.
     """
 
     def __init__(
@@ -35,28 +35,25 @@ class Loader:
         batch_size: int | None = 32,
         max_nodes: int | None = None,
         max_edges: int | None = None,
-        first: int | None = None,
+        limit: int | None = None,
         shuffle: bool = False,
         seed: int = 0,
         rank: int = 0,
         world: int = 1,
     ) -> None:
-        if first is not None:
-            packed = packed.take(torch.arange(min(first, packed.num_graphs)))
+        if limit is not None and limit < 1:
+            raise UsageError(f"loader.limit={limit} leaves no graphs: 1 at least.")
+        if limit is not None and limit < packed.num_graphs:
+            packed = packed.take(torch.arange(limit) * packed.num_graphs // limit)
         self.packed = packed
         self.shuffle, self.seed, self.rank, self.world = shuffle, seed, rank, world
         sizes = (torch.ones(packed.num_graphs, dtype=torch.long), packed.ptr.diff(), packed.edge_ptr.diff())
         limits = {"batch_size": batch_size, "max_nodes": max_nodes, "max_edges": max_edges}
         self.limits = [(size, limit) for size, limit in zip(sizes, limits.values(), strict=True) if limit is not None]
         for size, (name, limit) in zip(sizes, limits.items(), strict=True):
-            needed = max(1, *size.tolist()) if packed.num_graphs else 1
+            needed = max(1, int(size.max())) if packed.num_graphs else 1
             if limit is not None and limit < needed:
                 raise UsageError(f"loader.{name}={limit} has no room for the largest graph: {needed} at least.")
-        if shuffle and world > 1 and world > min(packed.num_graphs, batch_size or packed.num_graphs):
-            raise UsageError(
-                f"{world} processes cannot share a batch of {batch_size} graphs (loader.batch_size) "
-                f"from a training split of {packed.num_graphs}: use fewer processes or a larger batch."
-            )
 
     def num_batches(self, epoch: int = 0) -> int:
         """The batches of `epoch` on this rank, exactly; epochs differ only under `max_nodes` or `max_edges`."""
@@ -68,8 +65,8 @@ class Loader:
         if order is None:
             yield from (self.packed.batch(first, last) for first, last in bounds[start:])
             return
-        batch_size = (self.packed.num_nodes + self.packed.num_edges) // len(bounds)
-        width = 1 + WINDOW // max(1, batch_size)
+        part = (self.packed.num_nodes + self.packed.num_edges) // (len(bounds) * self.world)
+        width = 1 + WINDOW // max(1, part)
         for at in range(start, len(bounds), width):
             window = bounds[at : at + width]
             graphs = self.packed.take(torch.cat([order[first:last] for first, last in window]))
@@ -78,13 +75,15 @@ class Loader:
 
     def _plan(self, epoch: int) -> tuple[Tensor | None, Bounds]:
         """The order of the graphs (None: as stored), and where in it each batch of this rank begins and ends."""
-        count, rank, world = self.packed.num_graphs, self.rank, self.world
-        if not self.shuffle or count <= 1:
-            first, last = count * rank // world, count * (rank + 1) // world
-            return None, [(first + a, first + b) for a, b in self._cut(torch.arange(first, last))]
-        order = torch.from_numpy(np.random.default_rng([self.seed, epoch]).permutation(count))
-        batches = _at_least(world, self._cut(order))
-        return order, [(a + (b - a) * rank // world, a + (b - a) * (rank + 1) // world) for a, b in batches]
+        count, order = self.packed.num_graphs, None
+        if self.shuffle and count > 1:
+            order = torch.from_numpy(np.random.default_rng([self.seed, epoch]).permutation(count))
+        batches = self._cut(torch.arange(count) if order is None else order)
+        return order, [(self._share(a, b, self.rank), self._share(a, b, self.rank + 1)) for a, b in batches]
+
+    def _share(self, first: int, last: int, rank: int) -> int:
+        """Where the part of `rank` begins in the batch first … last−1."""
+        return first + ceil((last - first) * rank / self.world)
 
     def _cut(self, order: Tensor) -> Bounds:
         """Consecutive batches, each as long as every limit allows."""
@@ -97,15 +96,3 @@ class Loader:
             bounds.append((first, ends[first]))
             first = ends[first]
         return bounds
-
-
-def _at_least(least: int, batches: Bounds) -> Bounds:
-    """Batches joined until each has `least` graphs."""
-    joined: Bounds = []
-    first = 0
-    for _, last in batches:
-        if last - first >= least:
-            joined.append((first, last))
-            first = last
-    joined[-1] = (joined[-1][0], batches[-1][1])
-    return joined

@@ -39,7 +39,7 @@ class Minesweeper(Dataset):
         )
 
     def key(self) -> dict[str, Any]:
-        return {"fold": self.fold, "raw": self._raw().state()}
+        return {**super().key(), "raw": self._raw().state()}
 
     def build(self) -> dict[str, Packed]:
         raw = self._raw()

@@ -6,9 +6,10 @@ within a community and q between communities; node numbers are random. The type 
 PyG's `GNNBenchmarkDataset`.
 """
 
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -23,12 +24,36 @@ from gnnlab.spec import Feature, GraphSpec
 Array = np.ndarray
 Graph = tuple[Array, Array, Array]
 """Adjacency [n, n] of booleans, node types [n], labels [n]."""
+Recipe = Callable[[int, int], Graph]
+"""(i, count) to graph i of a split of `count` graphs."""
 
 PATTERNS = 100
 
 
 @dataclass(frozen=True)
-class Pattern(Dataset):
+class BlockModels(Dataset):
+    """Graphs of one recipe, so many in each split; `seed` decides them all."""
+
+    gives: ClassVar[tuple[str, ...]] = ("node_level", "undirected")
+
+    num_train: int = 10_000
+    num_val: int = 1_000
+    num_test: int = 1_000
+    seed: int = 0
+
+    @abstractmethod
+    def recipe(self, random: np.random.Generator) -> Recipe:
+        """How to draw the graphs of every split."""
+
+    def build(self) -> dict[str, Packed]:
+        random, spec = np.random.default_rng(self.seed), self.spec()
+        recipe, (num_types,) = self.recipe(random), spec.node.sizes
+        sizes = {"train": self.num_train, "val": self.num_val, "test": self.num_test}
+        return {split: pack(recipe, count, num_types, f"{spec.name.upper()} {split}") for split, count in sizes.items()}
+
+
+@dataclass(frozen=True)
+class Pattern(BlockModels):
     """Graphs of 44 … 188 nodes, of which 5 … 34 form one of 100 patterns that recur in all splits.
 
     Five communities with p = 0.5, q = 0.35 and random types (3). A pattern is a fixed random graph
@@ -37,12 +62,8 @@ class Pattern(Dataset):
     class-weighted loss, metric balanced accuracy. Published: GPS 86.685 ± 0.059, GatedGCN 85.568 ± 0.088.
     """
 
-    gives: ClassVar[tuple[str, ...]] = ("node_level", "undirected")
-
-    num_train: int = 10_000
     num_val: int = 2_000
     num_test: int = 2_000
-    seed: int = 0
     binary: bool = True
 
     def spec(self) -> GraphSpec:
@@ -56,39 +77,25 @@ class Pattern(Dataset):
             weighted_loss=True,
         )
 
-    def key(self) -> dict[str, Any]:
-        sizes = [self.num_train, self.num_val, self.num_test]
-        return {"sizes": sizes, "seed": self.seed, "binary": self.binary}
+    def recipe(self, random: np.random.Generator) -> Recipe:
+        patterns = [pattern(random) for _ in range(PATTERNS)]
+        return lambda i, count: pattern_graph(random, *patterns[i * PATTERNS // count])
 
     def build(self) -> dict[str, Packed]:
-        random = np.random.default_rng(self.seed)
-        patterns = [pattern(random) for _ in range(PATTERNS)]
-        sizes = {"train": self.num_train, "val": self.num_val, "test": self.num_test}
-
-        def graph(i: int, count: int) -> Graph:
-            return pattern_graph(random, *patterns[i * PATTERNS // count])
-
-        splits = {split: pack(graph, count, 3, f"PATTERN {split}") for split, count in sizes.items()}
+        splits = super().build()
         if self.binary:
-            splits = {split: packed.with_node(y=packed.node["y"][:, None].float()) for split, packed in splits.items()}
+            return {split: packed.with_node(y=packed.node["y"][:, None].float()) for split, packed in splits.items()}
         return splits
 
 
 @dataclass(frozen=True)
-class Cluster(Dataset):
+class Cluster(BlockModels):
     """Graphs of 40 … 190 nodes: six communities with p = 0.55, q = 0.25, one labelled node in each.
 
     Node types: 0, or 1 + the community for the one node of each that is labelled. Task: the community
     of each node, 6 classes; class-weighted loss, metric balanced accuracy.
     Published: GPS 78.016 ± 0.180, GatedGCN 73.840 ± 0.326.
     """
-
-    gives: ClassVar[tuple[str, ...]] = ("node_level", "undirected")
-
-    num_train: int = 10_000
-    num_val: int = 1_000
-    num_test: int = 1_000
-    seed: int = 0
 
     def spec(self) -> GraphSpec:
         return GraphSpec(
@@ -101,16 +108,8 @@ class Cluster(Dataset):
             weighted_loss=True,
         )
 
-    def key(self) -> dict[str, Any]:
-        return {"sizes": [self.num_train, self.num_val, self.num_test], "seed": self.seed}
-
-    def build(self) -> dict[str, Packed]:
-        random = np.random.default_rng(self.seed)
-        sizes = {"train": self.num_train, "val": self.num_val, "test": self.num_test}
-        return {
-            split: pack(lambda _i, _count: cluster_graph(random), count, 7, f"CLUSTER {split}")
-            for split, count in sizes.items()
-        }
+    def recipe(self, random: np.random.Generator) -> Recipe:
+        return lambda _i, _count: cluster_graph(random)
 
 
 def pattern(random: np.random.Generator) -> tuple[Array, Array]:
@@ -153,13 +152,13 @@ def symmetric(random: np.random.Generator, probability: Array) -> Array:
     return upper | upper.T
 
 
-def pack(graph: Callable[[int, int], Graph], count: int, num_types: int, title: str) -> Packed:
-    """`graph(i, count)` for i < count, packed; with a progress bar if it takes long."""
+def pack(recipe: Recipe, count: int, num_types: int, title: str) -> Packed:
+    """The graphs i < count of a recipe, packed; with a progress bar if it takes long."""
     if count < 1:
         raise UsageError(f"{title} needs at least one graph.")
     edges, types, labels = [], [], []
     for i in tqdm(range(count), title, delay=2, leave=False, disable=None):
-        adjacency, node_types, node_labels = graph(i, count)
+        adjacency, node_types, node_labels = recipe(i, count)
         target, source = adjacency.nonzero()
         edges.append(np.stack([source, target]).astype(np.int16))
         types.append(node_types)

@@ -12,12 +12,14 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from importlib.metadata import version
 from io import StringIO
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from gnnlab.cache import Cache, locked
 from gnnlab.errors import UsageError
+from gnnlab.files import replacing
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -63,8 +65,8 @@ class DataSource:
             if self.mirror and (self.mirror / home / file).is_file():
                 place = raw.folder / file
                 place.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(self.mirror / home / file, f"{place}.part")
-                os.replace(f"{place}.part", place)
+                with replacing(place) as draft:
+                    shutil.copyfile(self.mirror / home / file, draft)
 
     def _fetch(self, raw: "RawFiles", fetch: Callable[[Path], object]) -> None:
         if not self.download:
@@ -106,10 +108,11 @@ class RawFiles:
         """The files that are not there."""
         return [file for file in self.files if not (self.folder / file).is_file()]
 
-    def state(self) -> dict[str, list[int]]:
-        """Size and time of each file, for a cache key."""
+    def state(self) -> dict[str, Any]:
+        """Size and time of each file and the version of PyG that reads them, for a cache key."""
         stats = {file: (self.folder / file).stat() for file in self.files}
-        return {file: [stat.st_size, stat.st_mtime_ns] for file, stat in stats.items()}
+        sizes = {file: [stat.st_size, stat.st_mtime_ns] for file, stat in stats.items()}
+        return {"torch_geometric": version("torch_geometric"), **sizes}
 
     def read(self, make: Callable[[str], T], check: Callable[[Path], object]) -> T:
         """`make(root)`, with one of PyG's loader classes; its processed files are thrown away.

@@ -42,7 +42,7 @@ class Zinc(Dataset):
         )
 
     def key(self) -> dict[str, Any]:
-        return {"subset": self.subset, "raw": self._raw().state()}
+        return {**super().key(), "raw": self._raw().state()}
 
     def build(self) -> dict[str, Packed]:
         return self._raw().read(lambda root: {split: self._pack(root, split) for split in SPLITS}, self._check)

@@ -8,11 +8,11 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from gnnlab.cache import Cache, source_hash
+from gnnlab.cache import Cache
 from gnnlab.encodings.dense import by_size
 from gnnlab.errors import UsageError
 from gnnlab.packed import Packed
@@ -21,20 +21,23 @@ from gnnlab.packed import Packed
 class Encoding(ABC):
     """A factory of the two halves; subclasses are frozen dataclasses.
 
-    `dim` is the width of the learnt half; with None the model decides.
+    `dim` is the width of the learnt half; with None the model decides. With `ambiguous_basis` the offline
+    half is defined up to sign, and up to rotation where an eigenvalue repeats.
+    `gnnlab.testing.assert_encoding_lawful` tries everything that is asked of an encoding.
     """
 
     needs: ClassVar[tuple[str, ...]] = ()
     gives: ClassVar[tuple[str, ...]] = ()
+    ambiguous_basis: ClassVar[bool] = False
     dim: int | None
 
-    @abstractmethod
-    def cache_key(self) -> dict:
-        """The parameters that the offline half depends on."""
+    def cache_key(self) -> dict[str, Any]:
+        """The parameters that the offline half may depend on, as JSON: all but `dim`."""
+        return {name: value for name, value in vars(self).items() if name != "dim"}
 
     @abstractmethod
     def precompute(self, graphs: Packed) -> dict[str, Tensor]:
-        """Node attributes [N, …], float32. `graphs` carries no attributes."""
+        """Node attributes [N, …], float32, of each graph by itself. `graphs` carries no attributes."""
 
     @abstractmethod
     def encoder(self, dim: int) -> nn.Module:
@@ -64,17 +67,12 @@ def attach(encodings: Sequence[Encoding], splits: dict[str, Packed], cache: Cach
 def _offline(encoding: Encoding, graphs: Packed, structure: str, cache: Cache) -> dict[str, Tensor]:
     bare = replace(graphs, node={}, edge={}, graph={})
     kind = type(encoding)
-    try:
-        code = source_hash(by_size, *(base for base in kind.__mro__ if issubclass(base, Encoding)))
-    except (OSError, TypeError):  # written in a notebook: no file to tell a change by, so nothing is kept
-        return encoding.precompute(bare)
     key = {
         "encoding": f"{kind.__module__}.{kind.__qualname__}",
         "parameters": encoding.cache_key(),
         "structure": structure,
-        "code": code,
     }
-    return cache.tensors(kind.__name__.lower(), key, lambda: encoding.precompute(bare))
+    return cache.tensors(kind.__name__.lower(), key, lambda: encoding.precompute(bare), code=(kind, by_size))
 
 
 def _structure_digest(graphs: Packed) -> str:

@@ -45,6 +45,7 @@ class LapPE(Encoding):
 
     needs: ClassVar[tuple[str, ...]] = ("undirected",)
     gives: ClassVar[tuple[str, ...]] = ("lappe",)
+    ambiguous_basis: ClassVar[bool] = True
 
     k: int = 8
     dim: int | None = None
@@ -94,14 +95,17 @@ class LapPE(Encoding):
         return self._columns(values, vectors, scale)
 
     def _sparse(self, adjacency: csr_array) -> Tensor:
-        """Shift-invert Lanczos about a point just below the spectrum, from a fixed vector."""
+        """Shift-invert Lanczos about a point just below the spectrum, from a fixed vector; dense for all of it."""
         others = csr_array(adjacency - diags_array(adjacency.diagonal()), dtype=np.float64)
         degree = torch.from_numpy(others.sum(1))
+        wanted = self.k + 1 + self.skip_trivial
+        if wanted >= len(degree):
+            return self._dense(torch.from_numpy(others.toarray()))
         scale = self._scale(degree)
         s = diags_array(scale.numpy())
         laplacian = (s @ (diags_array(degree.numpy()) - others) @ s).tocsc()
         start = np.random.default_rng(0).standard_normal(len(degree))
-        values, vectors = eigsh(laplacian, self.k + 1 + self.skip_trivial, sigma=-0.01, v0=start)
+        values, vectors = eigsh(laplacian, wanted, sigma=-0.01, v0=start)
         order = values.argsort()
         return self._columns(torch.from_numpy(values[order]), torch.from_numpy(vectors[:, order]), scale)
 

@@ -35,6 +35,9 @@ def _parser() -> argparse.ArgumentParser:
 
     verify = commands.add_parser("verify", help="re-evaluate the best weights of a run and compare to the digit")
     verify.add_argument("folder", type=Path, help="a run folder")
+    verify.add_argument(
+        "--allow", type=_names, default=[], metavar="PACKAGE,PACKAGE", help="packages of your own that it may import"
+    )
     verify.set_defaults(run=_verify)
     return parser
 
@@ -50,9 +53,9 @@ def _table(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from gnnlab.results.verify import verify
+    from gnnlab.verify import verify
 
-    return 0 if verify(options.folder) else 1
+    return 0 if verify(options.folder, options.allow) else 1
 
 
 if __name__ == "__main__":

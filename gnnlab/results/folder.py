@@ -4,6 +4,7 @@
 side, and the n-th fresh run of the same thing ends in `.n`. A run is complete when its `result.json` says so.
 """
 
+import json
 import logging
 import os
 import re
@@ -20,6 +21,8 @@ from omegaconf import DictConfig, OmegaConf
 from gnnlab.config.hashing import config_hash
 from gnnlab.config.sections import leaves, plain
 from gnnlab.errors import UsageError
+from gnnlab.files import replacing
+from gnnlab.results.provenance import code
 from gnnlab.results.runs import decides, read, read_result
 
 log = logging.getLogger(__name__)
@@ -27,12 +30,8 @@ log = logging.getLogger(__name__)
 
 def write(path: Path, text: str) -> None:
     """Write a file so that a reader, or a crash, sees the old text or the new one, never a part."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with replacing(path) as draft:
         draft.write_text(text)
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def runs_of(cfg: DictConfig) -> list[Path]:
@@ -106,6 +105,7 @@ class RunFolder:
         home.mkdir(parents=True, exist_ok=True)
         path = next(path for n in count(1) if _made(path := home / (name if n == 1 else f"{name}.{n}")))
         folder = cls(path, "fresh", _hold(path))
+        write(path / "code.json", json.dumps(code(), indent=2) + "\n")
         write(path / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
         return folder
 
@@ -114,6 +114,9 @@ class RunFolder:
         lock = None if read_result(path)["status"] == "complete" else _hold(path)
         complete = read_result(path)["status"] == "complete"  # perhaps just now, by the process that held it
         log.info("%s is complete: nothing left to run." if complete else "Continuing %s.", path)
+        if _begun_with(path) not in (None, code()["sources"]):
+            then = "it is of the earlier code" if complete else "its result will be of both"
+            log.warning("The code has changed since this run began: %s. resume=never begins anew.", then)
         return cls(path, "complete" if complete else "unfinished", lock)
 
     @property
@@ -165,6 +168,14 @@ def _hold(path: Path) -> FileLock:
         raise UsageError(f"{path} is in use by {who}. Wait for it, or start a run of its own (resume=never).") from None
     write(holder, f"process {os.getpid()} on {socket.gethostname()} since {now()}\n")
     return lock
+
+
+def _begun_with(path: Path) -> str | None:
+    """The hash of the sources that a run began with, if it is known."""
+    try:
+        return json.loads((path / "code.json").read_text())["sources"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _checked(path: Path, cfg: DictConfig) -> Path:

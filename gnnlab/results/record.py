@@ -4,13 +4,9 @@ FLOPs are those torch counts (matrix products, convolutions, attention) in one f
 edges and elementwise work are not among them.
 """
 
-import hashlib
 import json
-import os
-import platform
-import subprocess
 import traceback
-from functools import cache
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +14,22 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
-import gnnlab
 from gnnlab.batch import Batch
 from gnnlab.config.hashing import config_hash
 from gnnlab.errors import RunStopped, UsageError
 from gnnlab.results.folder import now, write
+from gnnlab.results.provenance import code, environment
 from gnnlab.spec import GraphSpec
 from gnnlab.trainer.state import FitResult
-
-PACKAGE = Path(gnnlab.__file__).parent
 
 
 def record(
     cfg: DictConfig, folder: Path, spec: GraphSpec, model: nn.Module, fit: FitResult, flops: int | None = None
 ) -> dict[str, Any]:
-    """Write and return the result of a complete run; `flops` per graph, see `flops_per_graph`."""
+    """Write and return the result of a complete run; `flops` per graph, see `flops_per_graph`.
+
+    Raises `RunStopped` where it cannot be written.
+    """
     result = {
         "status": "complete",
         "finished": now(),
@@ -58,17 +55,27 @@ def record(
         "code": code(),
         "environment": environment(),
     }
-    _write(folder, result)
+    try:
+        _write(folder, result)
+    except OSError as error:
+        advice = "Make room there, and resume=auto will write it."
+        raise RunStopped(f"{folder} is trained, but its result cannot be written ({error}). {advice}") from error
+    (folder / "error.txt").unlink(missing_ok=True)
     return result
 
 
 def record_failure(cfg: DictConfig, folder: Path, error: Exception) -> None:
-    """Write why a run ended: the message into `result.json`, and with its traceback into `error.txt`."""
+    """Write why a run ended: the message into `result.json`, and with its traceback into `error.txt`.
+
+    On a full disk, as far as that goes: the error itself is what the user must hear of.
+    """
     expected = isinstance(error, UsageError | RunStopped)
     reason = str(error) if expected else f"{type(error).__name__}: {error}"
-    write(folder / "error.txt", "".join(traceback.format_exception(error)))
     identity = {"config_hash": config_hash(cfg), "seed": cfg.seed, "fold": OmegaConf.select(cfg, "dataset.fold")}
-    _write(folder, {"status": "failed", "reason": reason, "finished": now(), **identity, **_request(), "code": code()})
+    result = {"status": "failed", "reason": reason, "finished": now(), **identity, **_request(), "code": code()}
+    with suppress(OSError):
+        _write(folder, result)
+        write(folder / "error.txt", "".join(traceback.format_exception(error)))
 
 
 def flops_per_graph(model: nn.Module, batch: Batch) -> int:
@@ -80,52 +87,6 @@ def flops_per_graph(model: nn.Module, batch: Batch) -> int:
         model.eval()(batch)
     model.train(was_training)
     return round(counter.get_total_flops() / batch.num_graphs)
-
-
-@cache
-def code() -> dict[str, Any]:
-    """The commit gnnlab runs from, whether its files differ from it, and a hash of its sources."""
-
-    def git(*command: str) -> str | None:
-        try:
-            done = subprocess.run(["git", "-C", str(PACKAGE), *command], capture_output=True, text=True, check=True)
-        except (OSError, subprocess.CalledProcessError):
-            return None
-        return done.stdout.strip()
-
-    tracked = git("ls-files", "--error-unmatch", "__init__.py") is not None
-    sources = hashlib.sha256()
-    for path in sorted(PACKAGE.rglob("*.py")):
-        sources.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
-    return {
-        "commit": git("rev-parse", "HEAD") if tracked else None,
-        "dirty": bool(git("status", "--porcelain", "--untracked-files=no")) if tracked else None,
-        "sources": sources.hexdigest(),
-    }
-
-
-def environment() -> dict[str, Any]:
-    """What numbers may depend on besides the code: versions, device and threads; no names of hosts or users."""
-    import torch_geometric
-
-    return {
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "torch_geometric": torch_geometric.__version__,
-        "platform": f"{platform.system()} {platform.machine()}",
-        "cpu": _cpu(),
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-        "threads": torch.get_num_threads(),
-        "world": int(os.environ.get("WORLD_SIZE", 1)),
-    }
-
-
-def _cpu() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 def _request() -> dict[str, Any]:

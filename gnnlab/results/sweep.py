@@ -20,7 +20,7 @@ from gnnlab.results.runs import Run, read
 from gnnlab.results.table import tabulate
 
 
-class Table(Callback):
+class SweepTable(Callback):
     """Collects the runs of a sweep's jobs and prints their table; a job that failed returned NaN."""
 
     def __init__(self) -> None:
@@ -49,6 +49,6 @@ class Table(Callback):
 
     def show(self) -> None:
         """Print the table, once for all processes."""
-        if os.environ.get("RANK", "0") == "0":
+        if os.environ.get("RANK", "0") == "0" and (self.runs or self.lost):
             table = tabulate(self.runs)
             print("\n" + markdown(replace(table, missing=table.missing + self.lost)), end="")

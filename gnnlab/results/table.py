@@ -20,7 +20,6 @@ class Row:
     labels: list[str]
     values: dict[str, list[float]]
     costs: dict[str, float | None]
-    count: int
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ def _row(group: list[Run], labels: list[str], metrics: list[str]) -> Row:
 
     costs = {name: sum(found) / len(found) if (found := numbers(name)) else None for name in COSTS}
     texts = [group[0].hash if label == "config" else str(group[0].value(label)) for label in labels]
-    return Row(texts, {name: numbers(name) for name in metrics}, costs, len(group))
+    return Row(texts, {name: numbers(name) for name in metrics}, costs)
 
 
 def _swept(runs: list[Run]) -> list[str]:

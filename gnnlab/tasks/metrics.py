@@ -55,8 +55,14 @@ def _per_label(metric: Callable[[Tensor, Tensor], Tensor], out: Tensor, y: Tenso
         known = ~torch.isnan(label)
         truth = label[known].long()
         if 0 < int(truth.sum()) < len(truth):
-            values.append(metric(logits[known].double().sigmoid(), truth))
+            values.append(metric(_ranks(logits[known]), truth))
     return float(torch.stack(values).double().mean()) if values else float("nan")
+
+
+def _ranks(logits: Tensor) -> Tensor:
+    """Their order and their ties, as numbers between 0 and 1; a sigmoid would tie all logits above 40."""
+    distinct, place = torch.unique(logits, return_inverse=True)
+    return (place + 1).double() / (len(distinct) + 1)
 
 
 def class_weights(y: Tensor, num_classes: int) -> Tensor:

@@ -1,7 +1,8 @@
 """A task: what is minimised, what is predicted, and how a whole split is scored.
 
 Outputs of the model are [B or N, spec.out_dim]; targets are described at each class. Where the split is
-a part of one graph, `batch.mask` selects its nodes.
+a part of one graph, `batch.mask` selects its nodes. Plain losses of parts of a batch (micro-batches,
+processes) add up to that of the batch; weighted ones take their weights from each part by itself.
 """
 
 from abc import ABC, abstractmethod
@@ -25,12 +26,12 @@ class Task(ABC):
         self.num_targets = spec.num_targets
 
     def loss(self, out: Tensor, batch: Batch) -> Tensor:
-        """The scalar to minimise, a mean over the split's graphs or nodes in the batch."""
+        """The scalar to minimise, a mean over the split's items in the batch; 0 where they weigh nothing."""
         return self._loss(*self._items(out, batch))
 
     def count(self, batch: Batch) -> int:
-        """How many graphs or nodes the loss is a mean over."""
-        return int(batch.mask.sum()) if batch.mask is not None else batch.y.shape[0]
+        """How many items the loss is a mean over: graphs, nodes, or known labels."""
+        return len(self._targets(batch))
 
     def predictions(self, out: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """The (outputs, targets) rows that belong to the split, detached."""
@@ -42,8 +43,10 @@ class Task(ABC):
         return {self.metric: METRICS[self.metric](out, y)}
 
     def _items(self, out: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        y = batch.y
-        return (out, y) if batch.mask is None else (out[batch.mask], y[batch.mask])
+        return (out if batch.mask is None else out[batch.mask]), self._targets(batch)
+
+    def _targets(self, batch: Batch) -> Tensor:
+        return batch.y if batch.mask is None else batch.y[batch.mask]
 
     @abstractmethod
     def _loss(self, out: Tensor, y: Tensor) -> Tensor: ...
@@ -69,19 +72,29 @@ class Binary(Task):
 
 
 class Multiclass(Task):
-    """Cross-entropy, y [n] class numbers; weighted by 1 − n_c / n of the batch where the spec says so."""
+    """Cross-entropy, y [n] class numbers; weighted by 1 − n_c / n of the batch where the spec says so.
+
+    The weighted loss is divided by the sum of weights; a batch of one class weighs nothing and costs nothing.
+    """
 
     def _loss(self, out: Tensor, y: Tensor) -> Tensor:
-        weight = class_weights(y, self.num_targets).to(out.dtype) if self.weighted else None
-        return functional.cross_entropy(out, y, weight)
+        if not self.weighted:
+            return functional.cross_entropy(out, y)
+        weight = class_weights(y, self.num_targets).to(out.dtype)
+        alone = (weight.sum() == 0).to(out.dtype)
+        return functional.cross_entropy(out, y, weight + alone) * (1 - alone)
 
 
 class Multilabel(Task):
     """Binary cross-entropy over the labels that are known; y [n, T] in {0, 1}, NaN where unknown."""
 
+    def count(self, batch: Batch) -> int:
+        return int((~torch.isnan(self._targets(batch))).sum())
+
     def _loss(self, out: Tensor, y: Tensor) -> Tensor:
         known = ~torch.isnan(y)
-        return functional.binary_cross_entropy_with_logits(out[known], y[known])
+        out, y = out[known], y[known]
+        return functional.binary_cross_entropy_with_logits(out, y) if len(y) else out.sum()
 
 
 def make_task(spec: GraphSpec) -> Task:

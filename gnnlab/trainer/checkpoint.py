@@ -2,7 +2,6 @@
 
 import io
 import logging
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor
 
 from gnnlab.errors import UsageError
+from gnnlab.files import replacing
 from gnnlab.trainer import distributed
 from gnnlab.trainer.protocols import Stateful
 from gnnlab.trainer.seed import rng_state, set_rng_state
@@ -24,16 +24,8 @@ def write(path: Path, content: Mapping[str, Any]) -> None:
     """Write `content` at once or not at all. Raises `OSError` (a full disk), and then leaves `path` as it was."""
     buffer = io.BytesIO()
     torch.save(content, buffer)
-    temporary = path.with_name(f"{path.name}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(buffer.getbuffer())
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
+    with replacing(path) as draft:
+        draft.write_bytes(buffer.getbuffer())
 
 
 def read(path: Path) -> dict[str, Any]:

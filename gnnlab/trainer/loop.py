@@ -12,29 +12,27 @@ import math
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
 
 from gnnlab.batch import Batch
 from gnnlab.errors import RunStopped, UsageError
 from gnnlab.trainer import device, distributed
 from gnnlab.trainer.checkpoint import Checkpoints
-from gnnlab.trainer.ema import EMA, copy_of
-from gnnlab.trainer.evaluate import evaluate
+from gnnlab.trainer.ema import copy_of
+from gnnlab.trainer.learner import Learner
 from gnnlab.trainer.loggers import Loggers
 from gnnlab.trainer.losses import Losses, NotFinite
 from gnnlab.trainer.phase import Phase
-from gnnlab.trainer.precision import make_forward
 from gnnlab.trainer.profile import profiled
 from gnnlab.trainer.progress import Progress
-from gnnlab.trainer.protocols import Loader, Logger, Row, Scheduler, Stateful, Task
+from gnnlab.trainer.protocols import Loader, Logger, Row, Scheduler, Task
 from gnnlab.trainer.signals import Interrupted, StopSignals
 from gnnlab.trainer.state import FitResult, State
 
@@ -44,7 +42,7 @@ SMALLER_BATCHES = "Lower loader.batch_size, or set loader.max_nodes or loader.ma
 
 @dataclass(frozen=True)
 class Trainer:
-    """Settings of the loop.
+    """Settings of the loop. Raises `UsageError` at once for one that cannot be, an absent device among them.
 
     clip: largest global gradient norm. accumulate: batches per optimizer step, weighted as one big batch.
     ema: decay of the averaged weights, which are then the ones evaluated and kept. patience: stop after
@@ -70,11 +68,16 @@ class Trainer:
     profile: bool = False
 
     def __post_init__(self) -> None:
-        patience = 1 if self.patience is None else self.patience
-        if min(self.max_epochs, self.accumulate, self.eval_every, patience) < 1:
-            raise UsageError("trainer.max_epochs, accumulate, eval_every and patience must be at least 1.")
+        least = dict.fromkeys(("max_epochs", "accumulate", "patience", "eval_every"), 1)
+        for name, bound in {**least, "min_lr": 0, "checkpoint_every": 0}.items():
+            value = getattr(self, name)
+            if value is not None and not value >= bound:
+                raise UsageError(f"trainer.{name}={value} must be at least {bound}.")
+        if self.clip is not None and not self.clip > 0:
+            raise UsageError(f"trainer.clip={self.clip} is a norm: above 0, or null not to clip.")
         if self.ema is not None and not 0 <= self.ema < 1:
             raise UsageError(f"trainer.ema={self.ema} is a decay: at least 0 and below 1, e.g. 0.999.")
+        device.choose(self.device)
 
     def fit(
         self,
@@ -94,18 +97,21 @@ class Trainer:
         `optimizer(params)` and `scheduler(optimizer, epochs=…, maximize=…)` are called at the start of
         every phase; by default there is one, "train", of `max_epochs`. `folder` receives checkpoint.pt and
         best.pt. With `resume`, a checkpoint found there is continued; `fingerprint` says what it belongs to.
-        Raises `RunStopped` (NaN, no memory, `Interrupted` by a signal), `UsageError` (device, checkpoint).
+        Raises `RunStopped` (NaN, no memory, `Interrupted` by a signal) and `UsageError` (checkpoint). A signal
+        that comes when only the test is left lets it finish, see `FitResult.signal`.
         """
         phases = phases or [Phase("train", self.max_epochs)]
         with ExitStack() as stack:
             stack.enter_context(distributed.team())
             stack.enter_context(device.checked(self.deterministic, self.detect_anomaly))
             signals = stack.enter_context(StopSignals())
-            stepped = stack.enter_context(profiled(self.profile, folder))
+            stepped = stack.enter_context(profiled(self.profile and distributed.rank() == 0, folder))
+            learner = Learner(self, model, task, optimizer, scheduler)
             told = Loggers(loggers if distributed.rank() == 0 else [])
             kept = Checkpoints(folder, self.checkpoint_every, fingerprint)
-            fit = Fit(self, model, task, loaders, optimizer, scheduler, told, phases, kept, signals, stepped)
-            return fit.run(resume)
+            result = Fit(self, learner, loaders, phases, told, kept, signals, stepped).run(resume)
+            result.signal = signals.agreed()
+            return result
 
 
 @dataclass
@@ -113,24 +119,18 @@ class Fit:
     """One call of `Trainer.fit`: the parts, and the loop over them."""
 
     settings: Trainer
-    model: nn.Module
-    task: Task
+    learner: Learner
     all_loaders: Mapping[str, Loader]
-    make_optimizer: Callable[..., Optimizer]
-    make_scheduler: Callable[..., Scheduler]
-    loggers: Loggers
     phases: Sequence[Phase]
+    loggers: Loggers
     checkpoints: Checkpoints
     signals: StopSignals
     stepped: Callable[[], None]
 
     def __post_init__(self) -> None:
-        self.device = device.choose(self.settings.device)
-        self.model.to(self.device)
-        self.forward = make_forward(self.model, self.device, self.settings.precision, self.settings.compile)
+        self.model, self.task = self.learner.model, self.learner.task
         self.state, self.losses, self.metric = State(), Losses(), f"val/{self.task.metric}"
         self.clock = time.perf_counter()
-        distributed.part_ways()
 
     def run(self, resume: bool) -> FitResult:
         """All phases from where `State` says, then the test."""
@@ -145,12 +145,13 @@ class Fit:
                 while self.state.phase_epoch < self.phase.epochs and not self.state.stopped:
                     self.train()
                     self.end_epoch()
+                    self.heed(self.signals.agreed())
                 self.save()
-                self.model.load_state_dict(self.state.best_weights)
-                self.ema, saved = None, None
-            test = self.evaluate("test")
+                self.learner.end(self.state.best_weights)
+                saved = None
+            test = self.learner.evaluate(self.loaders["test"])
             self.lap()
-            result = FitResult.of(self.state, test, device.peak_memory_mb(self.device))
+            result = FitResult.of(self.state, test, device.peak_memory_mb(self.learner.device))
             summary = result.summary()
             return result
         except NotFinite as error:
@@ -158,7 +159,7 @@ class Fit:
         except (RuntimeError, MemoryError) as error:
             if not device.out_of_memory(error):
                 raise
-            raise RunStopped(self.report(f"Out of memory on {self.device}", SMALLER_BATCHES)) from error
+            raise RunStopped(self.report(f"Out of memory on {self.learner.device}", SMALLER_BATCHES)) from error
         finally:
             self.progress.close()
             self.loggers.close(summary)
@@ -167,35 +168,23 @@ class Fit:
         """Start phase `index`, or go on in it from a checkpoint."""
         self.phase, self.state.phase = self.phases[index], index
         self.loaders = self.phase.loaders or self.all_loaders
-        if self.phase.on_start:
-            self.phase.on_start(self.model)
-        distributed.share(self.model.state_dict().values())
-        self.parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        self.optimizer = self.make_optimizer(self.parameters)
-        self.scheduler = self.make_scheduler(self.optimizer, epochs=self.phase.epochs, maximize=self.task.maximize)
-        self.ema = EMA(self.model, self.settings.ema) if self.settings.ema is not None else None
+        self.learner.begin(self.phase)
         if saved is not None:
-            self.checkpoints.restore(saved, self.parts())
+            self.checkpoints.restore(saved, self.learner.parts())
         else:
             self.state.begin_phase()
             self.save()
 
     def train(self) -> None:
         """The current epoch, from batch `state.position` on."""
-        state, loader, accumulate = self.state, self.loaders["train"], self.settings.accumulate
+        state, loader = self.state, self.loaders["train"]
         batches, num_batches = loader.epoch(state.epoch, start=state.position), loader.num_batches(state.epoch)
         self.model.train()
         self.lap()
-        while group := list(islice(batches, accumulate)):
+        while group := list(islice(batches, self.settings.accumulate)):
             items, graphs, stop, due = self.agree(group)
-            self.optimizer.zero_grad()
-            loss = torch.stack([self.backward(batch, items) for batch in group]).sum()
-            distributed.sum_gradients(self.parameters)
-            norm = nn.utils.clip_grad_norm_(self.parameters, self.settings.clip or math.inf)
-            self.optimizer.step()
+            loss, norm = self.learner.step(group, items)
             state.position, state.step = state.position + len(group), state.step + 1
-            if self.ema:
-                self.ema.update(self.model)
             if self.phase.on_step_end:
                 self.phase.on_step_end(self.model, state.step)
             self.stepped()
@@ -205,10 +194,9 @@ class Fit:
             state.items, state.graphs = state.items + items, state.graphs + graphs
             state.train_seconds += self.lap()
             self.progress.step(len(group) / num_batches)
-            if due or stop:
+            if due:
                 self.save()
-            if stop:
-                raise Interrupted(self.report(f"Stopped by {signal.Signals(stop).name}"), stop)
+            self.heed(stop)
         state.loss = self.losses.read(state.loss)
         state.train_seconds += self.lap()
 
@@ -216,39 +204,32 @@ class Fit:
         """What all processes know of a step: its items and graphs, a signal to stop, whether a checkpoint is due."""
         items, graphs = sum(map(self.task.count, group)), sum(batch.num_graphs for batch in group)
         sums = distributed.total([items, graphs, self.signals.received > 0, self.checkpoints.due]).tolist()
-        stop = (self.signals.received or signal.SIGTERM) if sums[2] else 0
-        return int(sums[0]), int(sums[1]), stop, sums[3] > 0
+        return int(sums[0]), int(sums[1]), self.signals.of(sums[2]), sums[3] > 0
 
-    def backward(self, batch: Batch, items: int) -> Tensor:
-        """Add the gradient of a batch to that of a step over `items` items; its share of the step's loss."""
-        share = self.task.count(batch) / max(1, items)
-        if not share:
-            return torch.zeros((), device=self.device)
-        out = self.forward(batch := batch.to(self.device))
-        loss = self.task.loss(out, batch) * share
-        if self.phase.objective:
-            loss = loss + self.phase.objective(self.model, out, batch) * share
-        loss.backward()
-        return loss.detach()
+    def heed(self, stop: int) -> None:
+        """Keep the state and leave, if there is a signal to stop."""
+        if stop:
+            self.save()
+            raise Interrupted(self.report(f"Stopped by {signal.Signals(stop).name}"), stop)
 
     def end_epoch(self) -> None:
         """Hook, evaluation, best weights, schedule, whether to stop, and the epoch's rows."""
-        state, settings = self.state, self.settings
-        row: Row = {"epoch": state.epoch, "train/loss": state.loss / max(1, state.items), "lr": self.lr}
+        state, settings, learner = self.state, self.settings, self.learner
+        row: Row = {"epoch": state.epoch, "train/loss": state.loss / max(1, state.items), "lr": learner.lr}
         if len(self.phases) > 1:
             row["phase"] = self.phase.name
         if self.phase.on_epoch_end:
             row.update(self.phase.on_epoch_end(self.model, state.phase_epoch) or {})
         done = state.phase_epoch + 1
         if done % settings.eval_every == 0 or done == self.phase.epochs:
-            row.update({f"val/{name}": value for name, value in self.evaluate("val").items()})
+            row.update({f"val/{name}": value for name, value in learner.evaluate(self.loaders["val"]).items()})
             if not math.isfinite(row["val/loss"]):
                 raise NotFinite("validation loss", row["val/loss"], behind=1)
             self.choose_best(row)
-        self.scheduler.step(row.get(self.metric))
+        learner.scheduler.step(row.get(self.metric))
         if settings.patience is not None and state.stale >= settings.patience:
             state.stopped = "patience"
-        elif settings.min_lr is not None and self.lr < min(settings.min_lr, row["lr"]):
+        elif settings.min_lr is not None and learner.lr < min(settings.min_lr, row["lr"]):
             state.stopped = "min_lr"
         timing = state.end_epoch(row)
         self.loggers.epoch(row, timing)
@@ -259,38 +240,21 @@ class Fit:
         self.state.stale += 1
         if self.state.improves(row, self.metric, self.task.maximize):
             self.state.stale, self.state.best = 0, row
-            with self.averaged():
+            with self.learner.averaged():
                 self.state.best_weights = copy_of(self.model)
             self.checkpoints.save_best(self.state.best_weights)
 
-    def evaluate(self, split: str) -> dict[str, float]:
-        """Loss and score of a split, with the averaged weights if there are any."""
-        self.model.eval()
-        with self.averaged():
-            distributed.share(self.model.state_dict().values())
-            return evaluate(self.forward, self.task, self.loaders[split].epoch(0), self.device)
-
-    def averaged(self) -> AbstractContextManager[None]:
-        return self.ema.applied(self.model) if self.ema else nullcontext()
-
     def save(self) -> None:
         self.state.loss = self.losses.read(self.state.loss)
-        self.checkpoints.save(self.state, self.parts())
-
-    def parts(self) -> dict[str, Stateful]:
-        """What a checkpoint holds beside `State` and the random generators."""
-        parts = {"model": self.model, "optimizer": self.optimizer, "scheduler": self.scheduler}
-        return parts | {k: v for k, v in {"ema": self.ema, "phase": self.phase.state}.items() if v}
+        self.checkpoints.save(self.state, self.learner.parts())
 
     def report(self, what: str, advice: str = "", behind: int = 0) -> str:
         """The end of a run in one message: what, where (`behind` steps ago), where its state is, what to do."""
-        step = math.ceil(self.state.position / self.settings.accumulate) - behind
-        where = f"phase {self.phase.name!r}, epoch {self.state.epoch}, batch {step * self.settings.accumulate}"
+        accumulate = self.settings.accumulate
+        first = min(self.state.position, accumulate * (math.ceil(self.state.position / accumulate) - behind))
+        batch = f"batch {first}" if accumulate == 1 else f"the step from batch {first}"
+        where = f"phase {self.phase.name!r}, epoch {self.state.epoch}, {batch}"
         return f"{what} in {where}. {self.checkpoints.advice} {advice}".strip()
-
-    @property
-    def lr(self) -> float:
-        return self.optimizer.param_groups[0]["lr"]
 
     def lap(self) -> float:
         """Seconds since the last call."""

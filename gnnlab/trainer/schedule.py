@@ -4,11 +4,17 @@ Each is called with what only run time knows (optimizer, epochs, maximize) and m
 learning rate that every parameter group began with.
 """
 
+import logging
 import math
 from typing import Any
 
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from gnnlab.errors import UsageError
+from gnnlab.trainer import distributed
+
+notice = logging.getLogger(__name__)
 
 
 class Constant:
@@ -31,9 +37,16 @@ class Cosine:
     """Linear warm-up from 0, then half a cosine down to 0, as in GraphGPS.
 
     Factor in epoch t: max(1e-6, t / warmup) for t < warmup, then ½ (1 + cos(π (t − warmup) / (epochs − warmup))).
+    A run no longer than its warm-up would never reach the learning rate: it warms up for a tenth of its epochs.
     """
 
     def __init__(self, optimizer: Optimizer, epochs: int, maximize: bool = False, warmup: int = 0) -> None:
+        if warmup < 0:
+            raise UsageError(f"scheduler.warmup={warmup} must be at least 0.")
+        if 0 < epochs <= warmup:
+            warmup, asked = epochs // 10, warmup
+            if distributed.rank() == 0:
+                notice.warning("scheduler.warmup=%d is too long for epochs=%d; it is %d here.", asked, epochs, warmup)
         self.optimizer, self.epochs, self.warmup = optimizer, epochs, warmup
         self.base = [group["lr"] for group in optimizer.param_groups]
         self.epoch = 0

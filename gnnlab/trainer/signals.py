@@ -5,6 +5,7 @@ import threading
 from types import FrameType, TracebackType
 
 from gnnlab.errors import RunStopped
+from gnnlab.trainer import distributed
 
 
 class Interrupted(RunStopped):
@@ -32,6 +33,14 @@ class StopSignals:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._restore()
+
+    def agreed(self) -> int:
+        """The signal to stop by that any of the processes received, the same on all; 0 if none did."""
+        return self.of(float(distributed.total([self.received > 0])))
+
+    def of(self, processes: float) -> int:
+        """The signal to stop by where so many processes received one."""
+        return (self.received or signal.SIGTERM) if processes else 0
 
     def _note(self, signum: int, frame: FrameType | None) -> None:
         self.received = signum

@@ -63,7 +63,8 @@ class FitResult:
 
     `history`, `timings`: a row per epoch, see `Trainer`. `best`, `last`: history rows; `test`: {"loss": …,
     "mae": …} at the weights of `best`. `stopped`: "max_epochs", "patience" or "min_lr". `seconds`: wall
-    clock with evaluation; `graphs_per_second`: training alone.
+    clock with evaluation; `graphs_per_second`: training alone. `signal`: the SIGTERM or SIGINT that came
+    during the test, else 0; the run is complete, but its process was asked to stop.
     """
 
     history: list[Row]
@@ -76,6 +77,7 @@ class FitResult:
     seconds: float
     graphs_per_second: float
     peak_memory_mb: float
+    signal: int = 0
 
     @classmethod
     def of(cls, state: State, test: dict[str, float], peak_memory_mb: float) -> "FitResult":

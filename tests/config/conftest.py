@@ -96,7 +96,7 @@ FILES = {
         allow: []
         data: {_target_: standin.Root, mirror: "${oc.env:GNNLAB_MIRROR,null}"}
         loader: {_target_: standin.loader, _partial_: true, batch_size: 4}
-        hydra: {output_subdir: null, run: {dir: .}, sweep: {dir: "${out}", subdir: .}}
+        hydra: {output_subdir: null, run: {dir: .}, sweep: {dir: "${out}/.sweep", subdir: .}}
     """,
     "dataset/tiny.yaml": "{_target_: standin.Tiny, fold: 0}",
     "dataset/molecules.yaml": "{_target_: standin.Molecules}",

@@ -34,11 +34,21 @@ TYPOS = {
     "model=null": "There is no model=None",
     "model/mixer=sum": "There is no group model/mixer; did you mean",
     "model=bare model/conv=sum": "model/conv=sum has no place: model=bare has no model/conv",
-    "~model": "The config has no model",
+    "~model": "a run cannot do without model; type model=<another>",
+    "~seed": "a run cannot do without seed",
+    "~encoding": r"a run cannot do without encoding; type encoding=\[\] for none",
+    "model=bare preset=net_molecules": "preset=net_molecules does not fit: it asks for a model/conv, and model=bare",
 }
 TYPES = {
     "seed=one": "seed='one' does not fit: seed takes int",
     "seed=true": "seed=true does not fit",
+    "seed=-1": "seed=-1 does not fit: a seed lies between 0 and",
+    "resume=atuo": "resume=atuo is neither never, nor auto, nor a run folder; did you mean auto",
+    "model.conv._partial_=false": r"model\.conv\._partial_ must be true: model/conv=sum waits for dim",
+    "encoding.walks._partial_=true": r"encoding\.walks\._partial_ must be false: encoding=walks is built at once",
+    "+model._recursive_=false": r"model\._recursive_ cannot be set",
+    "optimizer._convert_=all": r"optimizer\._convert_ cannot be set",
+    "+data._args_=[1]": r"data\._args_ cannot be set",
     "trainer.max_epochs=1.5": "trainer.max_epochs=1.5 does not fit: trainer=default takes int",
     "trainer.max_epochs='3'": "trainer.max_epochs='3' does not fit",
     "trainer.max_epochs=null": "trainer.max_epochs=null does not fit",
@@ -66,9 +76,9 @@ TARGETS = {
     "model._target_=torch.load": "lies outside",
     "model._target_=gnnlabx.Net": "lies outside",
     "model._target_=gnnlab.models.gsp.GPS": "gnnlab.models has no 'gsp'; did you mean gps",
-    "model._target_=gnnlab.config.cli.os.system": "gnnlab.config.cli has no 'os'",
-    "model._target_=gnnlab.config.cli.os": "gnnlab.config.cli has no 'os'",
-    "model._target_=gnnlab.config.cli.get_args_parser": "which is borrowed from hydra._internal.utils",
+    "model._target_=gnnlab.cli.os.system": "gnnlab.cli has no 'os'",
+    "model._target_=gnnlab.cli.os": "gnnlab.cli has no 'os'",
+    "model._target_=gnnlab.cli.get_args_parser": "which is borrowed from hydra._internal.utils",
     "model._target_=gnnlab.packed.Packed.take": "gnnlab.packed has no 'Packed'",
     "+trainer.clip={_target_:standin.loader}": "trainer.clip",
     "model._target_=standin.Nett": "standin has no 'Nett'; did you mean Net",
@@ -78,6 +88,20 @@ NEEDS = {
     "model/conv=edge": "model/conv=edge needs edge features, which dataset=tiny does not give; dataset=molecules would",
     "encoding=waves": "encoding=waves needs undirected graphs, which dataset=tiny does not give; dataset=molecules",
     "model=walknet model/conv=sum encoding=none": "model=walknet needs walks, which dataset=tiny does not give",
+}
+
+
+SLY = {
+    "data: {_target_: torch_geometric.io.fs.rm, path: x}": "torch_geometric.io.fs.rm, which lies outside",
+    "data: {_target_: torch_geometric.datasets.Planetoid, root: x, name: y}": "lies outside",
+    "data: {_target_: torch.nn.functional.relu, input: 1}": "names torch.nn.functional.relu, which is no class",
+    "data: {_target_: gnnlab.config.compose}": "names gnnlab.config.compose, which is no class",
+    "data: {_target_: gnnlab.trainer.checkpoint.read, path: x}": "which is no class",
+    "data: {_args_: [1]}": r"data\._args_ cannot be set",
+    "data: {more: [{_target_: gnnlab.config.conf_dir}]}": "which is no class",
+    "optimizer: {_target_: torch.optim.SGD, lr: {_target_: gnnlab.spec.Feature}}": "takes values and no parts",
+    "optimizer: {_target_: torch.optim.AdamW, betas: [{_target_: gnnlab.spec.Feature}]}": "betas=.* does not fit",
+    "optimizer: {_target_: torch.optim.SGD, lr: {_target_: torch_geometric.io.fs.rm}}": "lies outside",
 }
 
 
@@ -105,10 +129,32 @@ def test_a_file_cannot_allow_packages(conf: Path) -> None:
         gnnlab.compose("experiment=sly")
 
 
+@pytest.mark.parametrize("text", SLY)
+def test_a_file_can_name_no_more_than_parts(compose: Compose, conf: Path, text: str) -> None:
+    (conf / "experiment" / "sly.yaml").write_text(f"# @package _global_\n{text}\n")
+    with pytest.raises(UsageError, match=SLY[text]):
+        compose("experiment=sly")
+
+
 def test_hydras_own_section_runs_only_what_is_trusted(compose: Compose, conf: Path) -> None:
     sly = "# @package _global_\nhydra: {callbacks: {x: {_target_: os.system}}}\n"
     (conf / "experiment" / "sly.yaml").write_text(sly)
     with pytest.raises(UsageError, match=r"hydra\.callbacks\.x\._target_ names os\.system"):
+        compose("experiment=sly")
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        "{_target_: gnnlab.results.sweep.SweepTable, more: [{_target_: os.system, command: ls}]}",
+        "{_target_: logging.FileHandler, filename: precious, mode: w}",
+        "{_target_: hydra.utils.call, config: '${data}'}",
+        "'${oc.create:{_target_:os.system}}'",
+    ],
+)
+def test_nor_anything_hidden_in_it(compose: Compose, conf: Path, hidden: str) -> None:
+    (conf / "experiment" / "sly.yaml").write_text(f"# @package _global_\nhydra: {{callbacks: {{x: {hidden}}}}}\n")
+    with pytest.raises(UsageError, match="which lies outside"):
         compose("experiment=sly")
 
 

@@ -11,7 +11,7 @@ import pytest
 from omegaconf import DictConfig
 
 import gnnlab
-from gnnlab.config.cli import main
+from gnnlab.cli import main
 from gnnlab.errors import RunStopped, UsageError
 from gnnlab.trainer.signals import Interrupted
 
@@ -110,6 +110,27 @@ def test_a_signal_ends_the_sweep(cli: Cli, seen: list[DictConfig]) -> None:
     assert [cfg.seed for cfg in seen] == [1, 6]
 
 
+def test_a_sweep_that_cannot_make_its_folder_is_a_refused_request(
+    cli: Cli, tmp_path: Path, seen: list[DictConfig], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert cli("-m", "seed=0,1", f"out={tmp_path}/file/runs") == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: Cannot open or make")
+    assert error.count("\n") == 1
+    assert "out=FOLDER" in error
+    assert not seen
+
+
+def test_of_several_processes_one_prints_a_mistake(
+    cli: Cli, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RANK", "1")
+    assert cli("seed=2") == 2
+    assert cli("seed=one") == 2
+    assert not capsys.readouterr().err
+
+
 def test_a_sweep_hidden_in_a_file_cannot_allow_packages(cli: Cli, conf: Path, seen: list[DictConfig]) -> None:
     (conf / "experiment" / "sly.yaml").write_text(
         "# @package _global_\nhydra: {mode: MULTIRUN, sweeper: {params: {allow: '[os]', model._target_: os.system}}}\n"
@@ -127,7 +148,7 @@ def test_help_and_refusals_import_no_torch() -> None:
     for typed in ("--help", "trainer.max_epoch=3", "--cfg job"):
         program = (
             f"import sys; sys.argv = ['train.py', *{typed.split()!r}]\n"
-            "from gnnlab.config.cli import main\n"
+            "from gnnlab.cli import main\n"
             "try: code = main()\n"
             "except SystemExit as end: code = end.code\n"
             "assert 'torch' not in sys.modules and 'numpy' not in sys.modules\n"

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from omegaconf import DictConfig
+from torch import nn
 
 from gnnlab.config import build
 from gnnlab.errors import UsageError
@@ -76,3 +78,14 @@ def test_build_hands_run_time_arguments_as_they_are() -> None:
     assert build(cfg, y=marker).y is marker
     waiting = build(DictConfig({"_target_": "torch.nn.Linear", "_partial_": True, "out_features": 2}))
     assert waiting(3).weight.shape == (2, 3)
+
+
+def test_what_a_constructor_refuses_is_a_mistake_in_its_section() -> None:
+    cfg = DictConfig({"model": {"_target_": "torch.nn.Dropout", "p": 2}})
+    with pytest.raises(UsageError, match=r"model does not fit: torch\.nn\.Dropout says: dropout") as refusal:
+        build(cfg.model)
+    assert isinstance(refusal.value.__cause__, ValueError)
+    cfg = DictConfig({"optimizer": {"_target_": "torch.optim.SGD", "_partial_": True, "lr": -1}})
+    optimizer = build(cfg.optimizer)
+    with pytest.raises(UsageError, match=r"optimizer does not fit: torch\.optim\.SGD says: Invalid learning rate: -1"):
+        optimizer([nn.Parameter(torch.zeros(1))])

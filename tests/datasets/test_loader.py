@@ -85,21 +85,42 @@ def test_starting_late_gives_the_tail_of_the_epoch(shuffle: bool, world: int) ->
 
 
 @pytest.mark.parametrize("world", [2, 3, 8])
-@pytest.mark.parametrize("limits", [{"batch_size": 8}, {"batch_size": 50}, {"max_nodes": 45}])
-def test_processes_share_each_training_batch(world: int, limits: dict) -> None:
-    alone = Loader(PACKED, shuffle=True, **limits)
-    ranks = [Loader(PACKED, shuffle=True, rank=rank, world=world, **limits) for rank in range(world)]
-    assert len({loader.num_batches(1) for loader in ranks}) == 1
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("limits", [{"batch_size": 8}, {"batch_size": 2}, {"max_nodes": 45}])
+def test_processes_share_each_batch(world: int, shuffle: bool, limits: dict) -> None:
+    alone = Loader(PACKED, shuffle=shuffle, **limits)
+    ranks = [Loader(PACKED, shuffle=shuffle, rank=rank, world=world, **limits) for rank in range(world)]
+    assert {loader.num_batches(1) for loader in ranks} == {alone.num_batches(1)}
     steps = list(zip(*(loader.epoch(1) for loader in ranks), strict=True))
-    assert all(batch.num_graphs > 0 for step in steps for batch in step)
-    assert visited([batch for step in steps for batch in step]) == visited(list(alone.epoch(1)))
+    assert [visited(list(parts)) for parts in steps] == [batch.y.tolist() for batch in alone.epoch(1)]
+    for parts in steps:
+        sizes = [batch.num_graphs for batch in parts]
+        assert sizes[0] > 0, "rank 0 has work in every step"
+        assert max(sizes) - min(sizes) <= 1
+        assert sum(batch.num_nodes for batch in parts) <= limits.get("max_nodes", 10_000)
 
 
-@pytest.mark.parametrize("world", [2, 3, 200])
-def test_processes_share_the_evaluation_without_repeats(world: int) -> None:
-    ranks = [Loader(PACKED, batch_size=8, rank=rank, world=world) for rank in range(world)]
-    assert visited([batch for loader in ranks for batch in loader.epoch(0)]) == list(range(101))
-    assert all(loader.num_batches() == len(list(loader.epoch(0))) for loader in ranks)
+def test_an_empty_part_is_a_batch_of_no_graphs() -> None:
+    (batch,) = Loader(numbered([30]), shuffle=True, rank=1, world=2).epoch(0)
+    assert (batch.num_graphs, batch.num_nodes, batch.max_nodes, batch.edge_index.shape) == (0, 0, 0, (2, 0))
+    assert (batch.ptr.tolist(), batch.rowptr.tolist(), batch.y.shape) == ([0], [0], (0,))
+
+
+def test_a_limit_spreads_over_the_split() -> None:
+    for shuffle in (False, True):
+        loader = Loader(PACKED, batch_size=3, limit=8, shuffle=shuffle)
+        spread = [i * PACKED.num_graphs // 8 for i in range(8)]
+        assert sorted(visited(list(loader.epoch(0)))) == spread
+        assert loader.num_batches() == 3
+    assert Loader(PACKED, limit=500).packed is PACKED
+
+
+def test_a_limit_leaves_one_graph_whole() -> None:
+    packed = numbered([30]).with_node(mask=torch.arange(30) < 7)
+    (batch,) = Loader(packed, limit=8, shuffle=True).epoch(0)
+    assert batch.mask is not None
+    assert (batch.num_nodes, int(batch.mask.sum())) == (30, 7)
+    assert batch.edge_index.data_ptr() == packed.edge_index.data_ptr()
 
 
 def test_one_graph_is_one_batch_that_copies_nothing() -> None:
@@ -127,7 +148,7 @@ def test_graphs_without_nodes_are_visited() -> None:
         ({"max_nodes": 39}, "loader.max_nodes=39 has no room for the largest graph: 40 at least"),
         ({"max_edges": 5}, "loader.max_edges=5 has no room for the largest graph: 39 at least"),
         ({"batch_size": 0}, "loader.batch_size=0 has no room"),
-        ({"batch_size": 3, "shuffle": True, "world": 4}, "4 processes cannot share a batch of 3 graphs"),
+        ({"limit": 0}, "loader.limit=0 leaves no graphs"),
     ],
 )
 def test_limits_that_cannot_be_kept_are_refused(options: dict, message: str) -> None:

@@ -12,6 +12,7 @@ from gnnlab.encodings import dense
 from gnnlab.encodings.lappe import LapPE
 from gnnlab.errors import UsageError
 from gnnlab.packed import Packed
+from gnnlab.testing import assert_encoding_lawful
 
 LAPLACIANS = ["none", "sym", "rw"]
 RANDOM = nx.gnp_random_graph(34, 0.2, seed=1)
@@ -98,14 +99,9 @@ def test_the_largest_entry_is_positive_the_first_among_ties():
     assert (vectors.gather(0, first[None]) > 0).all()
 
 
-def test_follows_a_relabelling_of_the_nodes_up_to_sign():
-    order = torch.randperm(34).tolist()
-    moved = nx.Graph()
-    moved.add_nodes_from(range(34))
-    moved.add_edges_from((order[i], order[j]) for i, j in RANDOM.edges)
-    (vectors, values), (moved_vectors, moved_values) = lappe(RANDOM), lappe(moved)
-    torch.testing.assert_close(values, moved_values, atol=1e-5, rtol=0)
-    torch.testing.assert_close(vectors.abs(), moved_vectors[order].abs(), atol=1e-5, rtol=0)
+@pytest.mark.parametrize("laplacian", LAPLACIANS)
+def test_keeps_the_laws(laplacian):
+    assert_encoding_lawful(LapPE(laplacian=laplacian, skip_trivial=True, net="linear"))
 
 
 def test_does_not_depend_on_the_rest_of_the_split():
@@ -123,6 +119,14 @@ def test_large_graphs_agree_with_small_ones(monkeypatch, kind):
     torch.testing.assert_close(values, same, atol=1e-5, rtol=0)
     torch.testing.assert_close(vectors[:34], again[:34], atol=1e-4, rtol=0)
     assert torch.equal(again, lappe(RANDOM, components, laplacian=kind)[0])
+
+
+@pytest.mark.parametrize("skip_trivial", [False, True])
+@pytest.mark.parametrize("k", [31, 32, 33, 34, 50])
+def test_all_eigenvectors_of_a_large_graph(monkeypatch, k, skip_trivial):
+    expected = lappe(RANDOM, k=k, skip_trivial=skip_trivial)
+    monkeypatch.setattr(dense, "LARGEST_DENSE", 0)
+    torch.testing.assert_close(lappe(RANDOM, k=k, skip_trivial=skip_trivial), expected, atol=1e-4, rtol=0)
 
 
 def test_tells_how_many_graphs_lose_a_part_of_an_eigenspace(caplog):

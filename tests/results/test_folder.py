@@ -1,5 +1,6 @@
 """Run folders: fresh ones never collide, resumed ones are the right ones, and one process works in each."""
 
+import json
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from omegaconf import OmegaConf
 import gnnlab
 from gnnlab.errors import UsageError
 from gnnlab.results.folder import RunFolder, write
+from gnnlab.results.provenance import code
 from gnnlab.results.runs import read_result
 
 
@@ -126,6 +128,29 @@ def test_an_output_folder_that_cannot_be_written(make_cfg, tmp_path, out):
     (tmp_path / "a_file").touch()
     with pytest.raises(UsageError, match="out=FOLDER"):
         RunFolder.open(make_cfg(out=str(tmp_path / out)))
+
+
+def test_changed_code_is_told_and_does_not_stop_a_run(make_cfg, make_run, caplog):
+    unfinished, complete = interrupted(make_cfg()), make_run(0.25, seed=1)
+    for seed in (0, 1):
+        RunFolder.open(make_cfg(seed=seed), "auto").close()
+    assert "The code has changed" not in caplog.text
+    for path in (unfinished, complete):
+        (path / "code.json").write_text(json.dumps({**code(), "sources": "another"}))
+    with RunFolder.open(make_cfg(), "auto") as folder:
+        assert folder.status == "unfinished"
+    assert caplog.text.count("The code has changed since this run began: its result will be of both") == 1
+    assert RunFolder.open(make_cfg(seed=1), "auto").status == "complete"
+    assert caplog.text.count("The code has changed since this run began: it is of the earlier code") == 1
+
+
+@pytest.mark.parametrize("content", [None, "", "[]"])
+def test_a_run_of_unknown_code_is_continued(make_cfg, caplog, content):
+    record = interrupted(make_cfg()) / "code.json"
+    record.unlink() if content is None else record.write_text(content)
+    with RunFolder.open(make_cfg(), "auto") as folder:
+        assert folder.status == "unfinished"
+    assert "The code has changed" not in caplog.text
 
 
 def test_writing_is_all_or_nothing(tmp_path):

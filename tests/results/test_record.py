@@ -1,5 +1,6 @@
 """`result.json` holds what a reader of a paper would ask for."""
 
+import errno
 import json
 
 import pytest
@@ -73,6 +74,22 @@ def test_a_failure_keeps_its_reason_and_traceback(make_cfg, tmp_path, error, rea
     result = json.loads((tmp_path / "result.json").read_text())
     assert (result["status"], result["reason"]) == ("failed", reason)
     assert type(error).__name__ in (tmp_path / "error.txt").read_text()
+
+
+def test_a_run_that_completes_after_a_failure_keeps_nothing_of_it(make_cfg, tmp_path):
+    record_failure(make_cfg(), tmp_path, RunStopped("Out of memory."))
+    record(make_cfg(), tmp_path, SPEC, Linear(), fit())
+    assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
+
+
+def test_a_full_disk_does_not_hide_why_a_run_ended(make_cfg, tmp_path, monkeypatch):
+    def full(path, text):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("gnnlab.results.record.write", full)
+    record_failure(make_cfg(), tmp_path, RunStopped("Loss is NaN."))
+    with pytest.raises(RunStopped, match=r"No space left on device.*resume=auto"):
+        record(make_cfg(), tmp_path, SPEC, Linear(), fit())
 
 
 def test_the_code_and_environment_are_named_without_host_or_user():

@@ -8,10 +8,10 @@ from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig
 
 from gnnlab.results.folder import RunFolder
-from gnnlab.results.sweep import Table
+from gnnlab.results.sweep import SweepTable
 
 
-def job(table: Table, cfg: DictConfig, work: Any) -> None:
+def job(table: SweepTable, cfg: DictConfig, work: Any) -> None:
     """What Hydra does for one job of a sweep."""
     table.on_job_start(cfg)
     ended = JobReturn(overrides=[f"seed={cfg.seed}"], cfg=cfg, status=JobStatus.COMPLETED)
@@ -21,7 +21,7 @@ def job(table: Table, cfg: DictConfig, work: Any) -> None:
 
 def test_a_sweep_ends_with_the_table_of_its_runs(make_cfg, make_run, capsys):
     make_run(0.9, seed=7)
-    table = Table()
+    table = SweepTable()
     table.on_multirun_start(make_cfg())
     for seed, mae in ((0, 0.1), (1, 0.3)):
         job(table, make_cfg(seed=seed), lambda seed=seed, mae=mae: make_run(mae, seed=seed) and 2 * mae)
@@ -30,7 +30,7 @@ def test_a_sweep_ends_with_the_table_of_its_runs(make_cfg, make_run, capsys):
 
 
 def test_all_folds_of_a_job_count(make_cfg, make_run, capsys):
-    table = Table()
+    table = SweepTable()
     job(table, make_cfg(dataset__fold="all"), lambda: [make_run(0.1, dataset__fold=k) for k in range(5)] and 0.1)
     table.show()
     assert "(5)" in capsys.readouterr().out
@@ -38,7 +38,7 @@ def test_all_folds_of_a_job_count(make_cfg, make_run, capsys):
 
 def test_a_complete_run_that_resume_found_counts(make_cfg, make_run, capsys):
     make_run(0.1)
-    table = Table()
+    table = SweepTable()
     job(table, make_cfg(), lambda: 0.2)
     table.show()
     assert "0.1000 (1)" in capsys.readouterr().out
@@ -54,7 +54,7 @@ def test_failed_jobs_are_named_and_older_runs_do_not_stand_in(make_cfg, make_run
             (folder.path / "result.json").write_text(json.dumps(failure))
         return nan
 
-    table = Table()
+    table = SweepTable()
     job(table, make_cfg(), diverge)
     job(table, make_cfg(seed=1), lambda: nan)
     table.show()

@@ -59,3 +59,15 @@ def test_weights_that_are_no_weights_are_refused(folder, capsys):
 def test_a_folder_without_a_complete_run_is_refused(tmp_path, capsys):
     assert main(["verify", str(tmp_path)]) == 2
     assert "not a run folder" in capsys.readouterr().err
+
+
+def test_a_config_from_elsewhere_is_checked_before_anything_is_built(folder, capsys, tmp_path, monkeypatch):
+    stored = (folder / "config.yaml").read_text()
+    (tmp_path / "elsewhere.py").write_text("raise RuntimeError('imported')\ndef source(**settings): ...\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (folder / "config.yaml").write_text(stored.replace("gnnlab.datasets.source.DataSource", "elsewhere.source"))
+    assert main(["verify", str(folder)]) == 2
+    assert "--allow elsewhere" in capsys.readouterr().err
+    with pytest.raises(ImportError, match="imported"):
+        main(["verify", str(folder), "--allow", "elsewhere"])
+    (folder / "config.yaml").write_text(stored)

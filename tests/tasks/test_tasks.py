@@ -90,3 +90,39 @@ def test_unknown_labels_carry_no_loss_and_no_gradient():
     loss.backward()
     assert loss.item() == pytest.approx(math.log(2))
     assert out.grad[0, 1] == 0
+
+
+def test_a_batch_that_weighs_nothing_costs_nothing():
+    """Nodes of one class under class weights, and labels of which none is known."""
+    for target, y in (
+        ("multiclass", torch.tensor([2, 2, 2])),
+        ("binary", torch.ones(3, 1)),
+        ("multilabel", torch.full((3, 4), math.nan)),
+    ):
+        out = torch.randn(3, 1 if target == "binary" else 4, requires_grad=True)
+        task = task_of(target, 4, "ap" if target == "multilabel" else "balanced_accuracy", weighted_loss=True)
+        loss = task.loss(out, Rows(y))
+        loss.backward()
+        assert loss.item() == 0
+        assert out.grad is not None
+        assert not out.grad.any()
+
+
+def test_partly_labelled_parts_add_up_to_the_batch():
+    task, generator = task_of("multilabel", 3, "ap"), torch.Generator().manual_seed(0)
+    out, y = torch.randn(8, 3, generator=generator).double(), torch.randint(2, (8, 3), generator=generator).double()
+    y[torch.rand(8, 3, generator=generator) < 0.5] = math.nan
+    y[:2] = math.nan
+    parts = [(out[rows], Rows(y[rows])) for rows in (slice(0, 2), slice(2, 3), slice(3, 8))]
+    counts = [task.count(batch) for _, batch in parts]
+    assert counts[0] == 0
+    assert sum(counts) == task.count(Rows(y)) == int((~y.isnan()).sum())
+    total = sum(float(task.loss(*part)) * count for part, count in zip(parts, counts, strict=True))
+    assert total / sum(counts) == pytest.approx(float(task.loss(out, Rows(y))), rel=1e-12)
+
+
+def test_confident_logits_are_not_ties():
+    out, y = torch.tensor([[40.0], [50.0], [60.0], [70.0]]), torch.tensor([[0.0], [0.0], [1.0], [1.0]])
+    for metric in ("roc_auc", "ap"):
+        assert METRICS[metric](out, y) == METRICS[metric](-out, 1 - y) == 1.0
+    assert METRICS["roc_auc"](torch.tensor([[40.0], [60.0], [60.0], [70.0]]), y) == 0.875, "equal logits still tie"

@@ -82,13 +82,13 @@ def test_a_full_disk_keeps_the_file_before_and_the_run(
             raise OSError(errno.ENOSPC, "No space left on device")
         sync(descriptor)
 
-    monkeypatch.setattr(checkpoint.os, "fsync", full_after_three)
+    monkeypatch.setattr(os, "fsync", full_after_three)
     with caplog.at_level(logging.WARNING):
         _, result = toy_fit(tmp_path / "full", checkpoint_every=0)
     monkeypatch.undo()
     assert len([record for record in caplog.records if "cannot be written" in record.message]) == 1
     assert result.stopped == "max_epochs"
-    assert not list((tmp_path / "full").glob("*.tmp"))
+    assert not list((tmp_path / "full").glob(".checkpoint*"))
     _, resumed = toy_fit(tmp_path / "full", resume=True)
     assert resumed.history == result.history
 

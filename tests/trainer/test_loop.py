@@ -1,5 +1,6 @@
 """What the loop promises: equal sums however they are split, the best weights, and honest ends."""
 
+import json
 import math
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,7 @@ from torch import Tensor
 from torch.optim import SGD
 
 from gnnlab.errors import RunStopped, UsageError
-from gnnlab.trainer import Phase
+from gnnlab.trainer import Phase, Trainer, device
 from gnnlab.trainer.ema import EMA
 from gnnlab.trainer.evaluate import evaluate
 from gnnlab.trainer.schedule import Constant, Plateau
@@ -164,10 +165,22 @@ def poisoned(batch: int):
     return loaders
 
 
-@pytest.mark.parametrize("accumulate", [1, 2])
-def test_nan_stops_and_keeps_the_last_good_state(tmp_path: Path, accumulate: int) -> None:
-    with pytest.raises(RunStopped, match="loss became nan in phase 'train', epoch 0, batch 4") as stop:
-        toy_fit(tmp_path, loaders=poisoned(4), checkpoint_every=0, accumulate=accumulate)
+@pytest.mark.parametrize(
+    ("batch", "accumulate", "where"),
+    [
+        (4, 1, "batch 4"),
+        (4, 2, "the step from batch 4"),
+        (3, 2, "the step from batch 2"),
+        (4, 99, "the step from batch 0"),
+    ],
+)
+@pytest.mark.parametrize("every", [0, 3600])
+def test_nan_stops_and_keeps_the_last_good_state(
+    tmp_path: Path, batch: int, accumulate: int, where: str, every: float
+) -> None:
+    """Whether its loss is read at once, for a checkpoint, or at the end of the epoch."""
+    with pytest.raises(RunStopped, match=rf"loss became nan in phase 'train', epoch 0, {where}\. ") as stop:
+        toy_fit(tmp_path, loaders=poisoned(batch), checkpoint_every=every, accumulate=accumulate)
     assert "checkpoint.pt" in str(stop.value)
     assert "detect_anomaly" in str(stop.value)
     kept = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
@@ -226,10 +239,16 @@ def test_phases_are_a_method(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"max_epochs": 0}, "max_epochs"),
-        ({"patience": 0}, "patience"),
+        ({"max_epochs": 0}, r"^trainer\.max_epochs=0 must be at least 1\.$"),
+        ({"patience": 0}, r"^trainer\.patience=0 must be at least 1\.$"),
+        ({"min_lr": -1e-3}, r"^trainer\.min_lr=-0\.001 must be at least 0\.$"),
+        ({"checkpoint_every": -1}, r"^trainer\.checkpoint_every=-1 must"),
+        ({"checkpoint_every": math.nan}, r"^trainer\.checkpoint_every=nan must"),
+        ({"clip": -1.0}, r"^trainer\.clip=-1\.0 is a norm"),
+        ({"clip": 0}, r"^trainer\.clip=0 is a norm"),
         ({"ema": 1.0}, r"trainer\.ema=1\.0"),
         ({"device": "gpu"}, r"trainer\.device=gpu is not a device"),
+        ({"device": "meta"}, r"trainer\.device=meta is not a device"),
         pytest.param(
             {"device": "cuda"},
             "torch sees 0 GPUs",
@@ -237,9 +256,9 @@ def test_phases_are_a_method(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_settings_that_cannot_be(tmp_path: Path, settings: dict, message: str) -> None:
+def test_settings_that_cannot_be_are_refused_before_anything_is_loaded(settings: dict, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        toy_fit(tmp_path, **settings)
+        Trainer(**settings)
 
 
 def test_result_counts_time_and_memory(tmp_path: Path) -> None:
@@ -248,6 +267,23 @@ def test_result_counts_time_and_memory(tmp_path: Path) -> None:
     assert 0 < sum(row["seconds"] for row in result.timings) <= result.seconds
     assert result.graphs_per_second > 0
     assert result.peak_memory_mb > 10
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="not Linux")
+def test_memory_is_that_of_this_run(tmp_path: Path) -> None:
+    toy_fit(tmp_path)
+    torch.zeros(2**26)  # 256 MB, and gone
+    before = device.peak_memory_mb(torch.device("cpu"))
+    assert toy_fit(tmp_path)[1].peak_memory_mb < before - 200
+
+
+def test_a_profile_is_a_table_and_a_trace(tmp_path: Path) -> None:
+    """Of what there is, where the training has fewer than its thirty steps."""
+    for name, epochs in (("short", 1), ("long", 8)):
+        _, result = toy_fit(tmp_path / name, profile=True, max_epochs=epochs)
+        assert "aten::" in (tmp_path / name / "profile.txt").read_text()
+        assert json.loads((tmp_path / name / "trace.json").read_text())["traceEvents"]
+        assert result.history == toy_fit(tmp_path / f"{name} without", max_epochs=epochs)[1].history
 
 
 def test_progress_speaks_a_line_where_there_is_no_terminal(

@@ -10,7 +10,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
-from linear_toy import Linear, assert_same_run, run_as_process, toy_fit
+from linear_toy import L2, Linear, assert_same_run, run_as_process, toy_fit
 
 from gnnlab.errors import RunStopped
 from gnnlab.trainer import Phase
@@ -40,6 +40,43 @@ def test_stopped_in_an_epoch_and_resumed(tmp_path: Path, stop: int, scheduler) -
     assert parts.history == whole.history
     assert (parts.best, parts.test) == (whole.best, whole.test)
     assert_same_run(tmp_path / "parts", tmp_path / "whole")
+
+
+@pytest.mark.parametrize("last", [1, 3, 5])
+def test_stopped_in_the_evaluation_of_an_epoch_and_resumed(tmp_path: Path, last: int) -> None:
+    """In the last epoch of a phase and of the run too."""
+
+    def fit(folder: str, stop: int = -1, resume: bool = False):
+        def end(model, epoch: int, first: int) -> None:
+            if first + epoch == stop:
+                signal.raise_signal(signal.SIGINT)
+
+        phases = [Phase(n, k, on_epoch_end=partial(end, first=at)) for n, k, at in (("one", 4, 0), ("two", 2, 4))]
+        return toy_fit(tmp_path / folder, partial(Linear, dropout=0.3), phases, resume)[1]
+
+    whole = fit("whole")
+    with pytest.raises(Interrupted, match=f"SIGINT in .*epoch {last + 1}, batch 0.*resume=auto") as stopped:
+        fit("parts", stop=last)
+    assert stopped.value.exit_code == 130
+    parts = fit("parts", resume=True)
+    assert (parts.history, parts.best, parts.test) == (whole.history, whole.best, whole.test)
+    assert_same_run(tmp_path / "parts", tmp_path / "whole")
+
+
+def test_a_signal_during_the_test_lets_it_finish_and_is_told(tmp_path: Path) -> None:
+    class Asked(L2):
+        scored = 0
+
+        def score(self, out, y) -> dict[str, float]:
+            self.scored += 1
+            if self.scored == 3:
+                signal.raise_signal(signal.SIGTERM)
+            return super().score(out, y)
+
+    _, undisturbed = toy_fit(tmp_path / "undisturbed", max_epochs=2)
+    _, asked = toy_fit(tmp_path / "asked", max_epochs=2, task=Asked())
+    assert (undisturbed.signal, asked.signal) == (0, signal.SIGTERM)
+    assert asked.test == undisturbed.test
 
 
 def test_signals_act_as_before_once_the_run_is_over(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.optim import SGD
 
+from gnnlab.errors import UsageError
 from gnnlab.trainer.schedule import Constant, Cosine, Plateau
 
 
@@ -32,10 +33,22 @@ def test_cosine_warms_up_linearly_and_ends_at_zero() -> None:
     assert seen[-1] == pytest.approx(0)
 
 
-@pytest.mark.parametrize(("epochs", "warmup"), [(1, 0), (3, 5), (5, 5)])
-def test_cosine_stands_short_runs(epochs: int, warmup: int) -> None:
-    sgd = optimizer()
-    assert all(math.isfinite(rate) for rate in rates(Cosine(sgd, epochs, warmup=warmup), sgd, [None] * epochs))
+@pytest.mark.parametrize(("epochs", "warmup", "short"), [(1, 50, 0), (3, 5, 0), (20, 20, 2), (40, 50, 4)])
+def test_a_run_no_longer_than_its_warm_up_warms_up_for_a_tenth_of_it_and_says_so(
+    epochs: int, warmup: int, short: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    clamped, asked = optimizer(), optimizer()
+    seen = rates(Cosine(clamped, epochs, warmup=warmup), clamped, [None] * epochs)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert f"scheduler.warmup={warmup} is too long for epochs={epochs}; it is {short} here" in caplog.text
+    assert seen == rates(Cosine(asked, epochs, warmup=short), asked, [None] * epochs)
+    assert max(seen) == 0.1
+    assert len(caplog.records) == 1
+
+
+def test_a_negative_warm_up_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"scheduler\.warmup=-1"):
+        Cosine(optimizer(), epochs=3, warmup=-1)
 
 
 @pytest.mark.parametrize("maximize", [False, True])

@@ -4,13 +4,15 @@ Data and model are built anew from the run's config.yaml, best.pt is loaded, and
 splits are evaluated; every number must equal the one in result.json to the last digit.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
 from gnnlab.config import build
+from gnnlab.config.check import check
 from gnnlab.errors import UsageError
-from gnnlab.results.record import environment
+from gnnlab.results.provenance import environment
 from gnnlab.results.runs import Run, read
 from gnnlab.run import prepare
 from gnnlab.trainer import checkpoint, device
@@ -18,16 +20,19 @@ from gnnlab.trainer.evaluate import evaluate
 from gnnlab.trainer.precision import make_forward
 
 
-def verify(folder: Path) -> bool:
+def verify(folder: Path, allow: Sequence[str] = ()) -> bool:
     """Print each recorded number beside the one computed now; whether all are equal.
 
-    Raises `UsageError` if the run is not complete or its files are damaged.
+    `allow`: further packages that the run's config may name. Raises `UsageError` if the run is not complete,
+    its config does not pass the check, or its files are damaged.
     """
     run = read(folder)
     if not run.complete:
         raise UsageError(f"{folder} is not complete ({run.result['status']}): it has no numbers to verify.")
+    cfg = OmegaConf.create(run.config)
+    check(cfg, allow=allow)
     recorded = {name: run.metric(name) for part in ("val", "test") for name in _names(run, part)}
-    computed = compute(OmegaConf.create(run.config), folder / "best.pt")
+    computed = compute(cfg, folder / "best.pt")
     for name, value in recorded.items():
         verdict = "equal" if computed[name] == value else "DIFFERS"
         print(f"{name:<20}  recorded {value!r:<22}  computed {computed[name]!r:<22}  {verdict}")

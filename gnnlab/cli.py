@@ -24,6 +24,8 @@ from gnnlab.config.nearest import did_you_mean, nearest_path, paths
 from gnnlab.config.sections import plain
 from gnnlab.errors import RunStopped, UsageError
 
+notice = logging.getLogger(__name__)
+
 
 def main() -> int:
     """Do what `sys.argv` asks for; the exit code."""
@@ -39,6 +41,8 @@ def main() -> int:
         who = "" if number is None else f"job {number}: "
         if who:
             print(who + " ".join(this.overrides.task), flush=True)
+        if (preset := this.runtime.choices.get("preset", "none")) != "none":
+            notice.info("Values of preset=%s where you gave none (preset=none: leave it aside).", preset)
         try:
             return run(cfg)
         except Interrupted as error:
@@ -58,6 +62,9 @@ def main() -> int:
         return 130
     except BrokenPipeError:  # `--help | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:  # Hydra makes a folder for a sweep
+        where = f"Cannot open or make {error.filename!r}: {error.strerror}"
+        codes.append(report(UsageError(f"{where}. Get permission there, or name another place with out=FOLDER.")))
     except SearchPathException as error:
         codes.append(report(UsageError(str(error))))
     except Exception as error:
@@ -66,13 +73,12 @@ def main() -> int:
 
 
 def report(error: Exception, who: str = "") -> int:
-    """Print a mistake or a stop as its message, anything else as the bug it is; the exit code."""
-    if isinstance(error, UsageError):
-        print(f"error: {who}{error}", file=sys.stderr)
-        return 2
-    if isinstance(error, RunStopped):
-        print(f"{who}{error}", file=sys.stderr)
-        return getattr(error, "exit_code", 1)
+    """Print a mistake or a stop as its message, on rank 0 alone, anything else as the bug it is; the exit code."""
+    if isinstance(error, UsageError | RunStopped):
+        is_mistake = isinstance(error, UsageError)
+        if os.environ.get("RANK", "0") == "0":
+            print(f"{'error: ' if is_mistake else ''}{who}{error}", file=sys.stderr)
+        return 2 if is_mistake else getattr(error, "exit_code", 1)
     if who:
         print(f"{who}a bug:", file=sys.stderr)
     traceback.print_exception(error)

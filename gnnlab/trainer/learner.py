@@ -1,0 +1,103 @@
+"""What learns: a model with the optimizer, the schedule and the averaged weights of its present phase."""
+
+import math
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from gnnlab.batch import Batch
+from gnnlab.trainer import device, distributed
+from gnnlab.trainer.ema import EMA
+from gnnlab.trainer.evaluate import evaluate
+from gnnlab.trainer.phase import Phase
+from gnnlab.trainer.precision import make_forward
+from gnnlab.trainer.protocols import Loader, Scheduler, Stateful, Task
+
+if TYPE_CHECKING:
+    from gnnlab.trainer.loop import Trainer
+
+
+class Learner:
+    """Steps and evaluations, of all processes together: each holds the same weights before and after."""
+
+    def __init__(
+        self,
+        settings: "Trainer",
+        model: nn.Module,
+        task: Task,
+        optimizer: Callable[..., Optimizer],
+        scheduler: Callable[..., Scheduler],
+    ) -> None:
+        self.settings, self.model, self.task = settings, model, task
+        self.make_optimizer, self.make_scheduler = optimizer, scheduler
+        self.device = device.claim(settings.device)
+        model.to(self.device)
+        self.forward = make_forward(model, self.device, settings.precision, settings.compile)
+        distributed.part_ways()
+
+    def begin(self, phase: Phase) -> None:
+        """Start `phase`: its hook, the weights of rank 0, a fresh optimizer, schedule and average."""
+        self.phase = phase
+        if phase.on_start:
+            phase.on_start(self.model)
+        distributed.share(self.model.state_dict().values())
+        self.parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        self.optimizer = self.make_optimizer(self.parameters)
+        self.scheduler = self.make_scheduler(self.optimizer, epochs=phase.epochs, maximize=self.task.maximize)
+        self.ema = EMA(self.model, self.settings.ema) if self.settings.ema is not None else None
+
+    def end(self, weights: dict[str, Tensor]) -> None:
+        """Leave the phase with `weights`."""
+        self.model.load_state_dict(weights)
+        self.ema = None
+
+    def step(self, group: Sequence[Batch], items: int) -> tuple[Tensor, Tensor]:
+        """One optimizer step over batches that are, with those of the other processes, `items` items.
+
+        Returns this process's share of the mean loss, and the norm of the whole gradient.
+        """
+        self.optimizer.zero_grad()
+        loss = torch.stack([self._backward(batch, items) for batch in group]).sum()
+        distributed.sum_gradients(self.parameters)
+        norm = nn.utils.clip_grad_norm_(self.parameters, self.settings.clip or math.inf)
+        self.optimizer.step()
+        if self.ema:
+            self.ema.update(self.model)
+        return loss, norm
+
+    def _backward(self, batch: Batch, items: int) -> Tensor:
+        """Add the gradient of a batch to that of a step over `items` items; its share of the step's loss."""
+        share = self.task.count(batch) / max(1, items)
+        if not share:
+            return torch.zeros((), device=self.device)
+        batch = batch.to(self.device)
+        out = self.forward(batch)
+        loss = self.task.loss(out, batch) * share
+        if self.phase.objective:
+            loss = loss + self.phase.objective(self.model, out, batch) * share
+        loss.backward()
+        return loss.detach()
+
+    def evaluate(self, split: Loader) -> dict[str, float]:
+        """Loss and score of a split, with the averaged weights if there are any."""
+        self.model.eval()
+        with self.averaged():
+            distributed.share(self.model.state_dict().values())
+            return evaluate(self.forward, self.task, split.epoch(0), self.device)
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """Within it, the model carries the weights that are evaluated and kept."""
+        return self.ema.applied(self.model) if self.ema else nullcontext()
+
+    @property
+    def lr(self) -> float:
+        return self.optimizer.param_groups[0]["lr"]
+
+    def parts(self) -> dict[str, Stateful]:
+        """What a checkpoint must hold of it."""
+        parts = {"model": self.model, "optimizer": self.optimizer, "scheduler": self.scheduler}
+        return parts | {k: v for k, v in {"ema": self.ema, "phase": self.phase.state}.items() if v}

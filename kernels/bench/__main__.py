@@ -18,11 +18,16 @@ from kernels.bench import encodings, loader, step
 BENCHES = {"loader": loader.rows, "encodings": encodings.rows, "step": step.rows}
 
 
+def number(value: float) -> str:
+    """Three digits, and no exponent."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
 def table(rows: list[dict[str, Any]]) -> str:
     """Aligned Markdown."""
     cells = [["what", "ours", "peer", "", "ratio", "against"]]
     cells += [
-        [row["what"], f"{row['ours']:.3g}", f"{row['peer']:.3g}", row["unit"], f"{row['ratio']:.1f}×", row["peer_name"]]
+        [row["what"], number(row["ours"]), number(row["peer"]), row["unit"], f"{row['ratio']:.1f}×", row["peer_name"]]
         for row in rows
     ]
     widths = [max(len(line[column]) for line in cells) for column in range(6)]

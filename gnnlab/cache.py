@@ -100,7 +100,7 @@ def locked(path: Path) -> Iterator[None]:
         except Timeout:
             log.warning("Waiting for another process that prepares %s.", path.with_suffix(""))
             lock.acquire()
-    except (OSError, NotImplementedError):
+    except (OSError, NotImplementedError):  # filelock raises the latter where the file system has no locks
         pass
     try:
         yield

@@ -1,10 +1,21 @@
 """A mini-batch: many graphs as one disconnected graph, with PyG's attribute names."""
 
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+
+
+class Edges(NamedTuple):
+    """The edges in both orders, as the kernels take them: see `Batch`."""
+
+    rowptr: Tensor
+    source: Tensor
+    target: Tensor
+    colptr: Tensor
+    transpose: Tensor
+    out_target: Tensor
 
 
 @dataclass
@@ -14,7 +25,8 @@ class Batch:
     `edge_index` [2, E]: row 0 source, row 1 destination. `ptr` [B+1]: first node of each graph;
     `batch` [N]: the graph of each node. `rowptr` [N+1]: the edges into node i are
     `rowptr[i]:rowptr[i+1]`. `transpose` [E]: the edges in order of their source, those out of node i
-    being `transpose[colptr[i]:colptr[i+1]]`. `max_nodes`: nodes of the largest graph.
+    being `transpose[colptr[i]:colptr[i+1]]` and leading to `out_target[colptr[i]:colptr[i+1]]`.
+    `max_nodes`: nodes of the largest graph. `edges`: all of these, one tensor each.
     `node`, `edge`, `graph`: named attributes with N, E and B rows.
     """
 
@@ -24,10 +36,15 @@ class Batch:
     rowptr: Tensor
     colptr: Tensor
     transpose: Tensor
+    out_target: Tensor
     max_nodes: int
     node: dict[str, Tensor] = field(default_factory=dict)
     edge: dict[str, Tensor] = field(default_factory=dict)
     graph: dict[str, Tensor] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        source, target = self.edge_index.unbind(0)
+        self.edges = Edges(self.rowptr, source, target, self.colptr, self.transpose, self.out_target)
 
     @property
     def x(self) -> Tensor | None:

@@ -75,6 +75,7 @@ class Cache:
                 split: {f.name: getattr(packed, f.name) for f in fields(Packed)} for split, packed in build().items()
             }
 
+        key = {**key, "layout": [f.name for f in fields(Packed)]}
         return {split: Packed(**entry) for split, entry in self.tensors(kind, key, tensors, code).items()}
 
 

@@ -52,7 +52,7 @@ class Packed:
     """G graphs with N nodes and E edges in all.
 
     `ptr` [G+1], `edge_ptr` [G+1]: first node and first edge of each graph. `edge_index` [2, E] in
-    store-wide node numbers. `rowptr`, `colptr` [N+1] and `transpose` [E]: see `Batch`.
+    store-wide node numbers. `rowptr`, `colptr` [N+1], `transpose` and `out_target` [E]: see `Batch`.
     `node`, `edge`, `graph`: attributes with N, E and G rows.
     """
 
@@ -62,6 +62,7 @@ class Packed:
     rowptr: Tensor
     colptr: Tensor
     transpose: Tensor
+    out_target: Tensor
     node: dict[str, Tensor] = field(default_factory=dict)
     edge: dict[str, Tensor] = field(default_factory=dict)
     graph: dict[str, Tensor] = field(default_factory=dict)
@@ -105,13 +106,15 @@ class Packed:
             edge_index = edge_index[:, order]
             edge = {name: value[order] for name, value in edge.items()}
         source, target = edge_index
+        transpose = torch.argsort(source, stable=True)
         return cls(
             ptr,
             edge_ptr,
             edge_index,
             rowptr=pointers(torch.bincount(target, minlength=total)),
             colptr=pointers(torch.bincount(source, minlength=total)),
-            transpose=torch.argsort(source, stable=True),
+            transpose=transpose,
+            out_target=target[transpose],
             node=node,
             edge=edge,
             graph=graph,
@@ -179,6 +182,7 @@ class Packed:
             rowptr=torch.cat([rows(self.rowptr, nodes) + row_shift, edge_ptr[-1:]]),
             colptr=torch.cat([rows(self.colptr, nodes) + row_shift, edge_ptr[-1:]]),
             transpose=rows(self.transpose, edges) + torch.arange(len(edges)) - edges,
+            out_target=rows(self.out_target, edges) + node_shift,
             node={name: rows(value, nodes) for name, value in self.node.items()},
             edge={name: rows(value, edges) for name, value in self.edge.items()},
             graph={name: rows(value, index) for name, value in self.graph.items()},
@@ -205,6 +209,7 @@ class Packed:
             local(self.rowptr[n0 : n1 + 1], e0),
             local(self.colptr[n0 : n1 + 1], e0),
             local(self.transpose[e0:e1], e0),
+            local(self.out_target[e0:e1], n0),
             max_nodes=int(counts.max()) if last > first else 0,
             node={name: value[n0:n1] for name, value in self.node.items()},
             edge={name: value[e0:e1] for name, value in self.edge.items()},

@@ -1,8 +1,11 @@
-"""Operations on edges and segments, in plain torch: the readable reference of every fused kernel.
+"""Operations on edges, segments and ragged rows: each a plain torch reference and, where they can be had, kernels.
 
-Sums run over edges in storage order (sorted by destination), so results are reproducible on the CPU.
+An op's file holds the function to call, its reference and its backward; `kernels/csrc` holds the kernels.
+`gnnlab.ops.backend` says which of the two serves. Sums run in storage order (edges sorted by destination), so
+results are reproducible to the bit.
 """
 
+from gnnlab.ops.gine import gine
 from gnnlab.ops.segment import aggregate, degree, pool
 
-__all__ = ["aggregate", "degree", "pool"]
+__all__ = ["aggregate", "degree", "gine", "pool"]

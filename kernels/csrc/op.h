@@ -1,0 +1,77 @@
+// What every op's source includes: tensors of the stable ABI, checks, dispatch over types, and `GNNLAB_OP`.
+// The same source is compiled by the C++ compiler for the CPU and by nvcc for CUDA.
+#pragma once
+#include <optional>
+#include <tuple>
+
+#include <torch/csrc/stable/library.h>
+#include <torch/csrc/stable/ops.h>
+#include <torch/csrc/stable/tensor.h>
+#include <torch/headeronly/core/ScalarType.h>
+#include <torch/headeronly/util/Exception.h>
+
+#include "vec.h"
+
+namespace gnnlab {
+
+using Tensor = torch::stable::Tensor;
+using ScalarType = torch::headeronly::ScalarType;
+template <class T> struct Type { using type = T; };
+
+// `fn(Type<T>{})` for the tensor's floating type.
+template <class Fn> void by_float(const Tensor& x, const char* op, Fn&& fn) {
+  switch (x.scalar_type()) {
+    case ScalarType::Float: return fn(Type<float>{});
+    case ScalarType::Double: return fn(Type<double>{});
+    case ScalarType::BFloat16: return fn(Type<bfloat16>{});
+    default: STD_TORCH_CHECK(false, op, ": expected float32, float64 or bfloat16 values");
+  }
+}
+
+// `fn(Type<T>{}, Type<I>{})` for the floating type of x and the type of the indices.
+template <class Fn> void by_types(const Tensor& x, const Tensor& index, const char* op, Fn&& fn) {
+  by_float(x, op, [&](auto t) {
+    switch (index.scalar_type()) {
+      case ScalarType::Int: return fn(t, Type<int32_t>{});
+      case ScalarType::Long: return fn(t, Type<int64_t>{});
+      default: STD_TORCH_CHECK(false, op, ": expected int32 or int64 indices");
+    }
+  });
+}
+
+template <class T> const T* read(const Tensor& t) { return static_cast<const T*>(t.const_data_ptr()); }
+template <class T> T* write(Tensor& t) { return static_cast<T*>(t.mutable_data_ptr()); }
+
+inline Tensor dense(const Tensor& t) { return t.is_contiguous() ? t : torch::stable::contiguous(t); }
+inline std::optional<Tensor> dense(const std::optional<Tensor>& t) {
+  return t.has_value() ? std::optional<Tensor>(dense(*t)) : std::nullopt;
+}
+template <class T> const T* read(const std::optional<Tensor>& t) { return t.has_value() ? read<T>(*t) : nullptr; }
+
+inline Tensor new_empty(const Tensor& like, std::initializer_list<int64_t> sizes) {
+  return torch::stable::new_empty(like, torch::headeronly::IntHeaderOnlyArrayRef(sizes.begin(), sizes.size()));
+}
+inline Tensor new_empty(const Tensor& like, std::initializer_list<int64_t> sizes, ScalarType type) {
+  return torch::stable::new_empty(like, torch::headeronly::IntHeaderOnlyArrayRef(sizes.begin(), sizes.size()), type);
+}
+
+}  // namespace gnnlab
+
+#ifdef __CUDACC__
+#include "cuda/rows.cuh"
+#else
+#include "cpu/rows.h"
+#endif
+
+// The edges of a batch in a schema: gnnlab.batch.Edges.
+#define GNNLAB_EDGES "Tensor rowptr, Tensor source, Tensor target, Tensor colptr, Tensor transpose, Tensor out_target"
+
+// GNNLAB_OP(function, "(Tensor x) -> Tensor"): the op gnnlab::function, on the device this file is compiled for.
+#ifdef __CUDACC__
+#define GNNLAB_OP(function, signature) \
+  STABLE_TORCH_LIBRARY_IMPL(gnnlab, CUDA, m) { m.impl(#function, TORCH_BOX(&gnnlab::function)); }
+#else
+#define GNNLAB_OP(function, signature)                                            \
+  STABLE_TORCH_LIBRARY_FRAGMENT(gnnlab, m) { m.def(#function signature); }        \
+  STABLE_TORCH_LIBRARY_IMPL(gnnlab, CPU, m) { m.impl(#function, TORCH_BOX(&gnnlab::function)); }
+#endif

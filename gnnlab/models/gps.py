@@ -12,13 +12,15 @@ from torch import Tensor, nn
 from gnnlab.batch import Batch
 from gnnlab.encodings.base import Encoding
 from gnnlab.errors import UsageError
-from gnnlab.nn.activation import Activation, activation
+from gnnlab.nn.activation import Activation
 from gnnlab.nn.block import ConvBlock
 from gnnlab.nn.conv.base import Conv
 from gnnlab.nn.embedding import FeatureEmbedding, NodeEmbedding
 from gnnlab.nn.head import Head
+from gnnlab.nn.linear import MLP
+from gnnlab.nn.norm import BatchNorm
 from gnnlab.nn.stack import Stack
-from gnnlab.ops.norm import BatchNorm
+from gnnlab.ops import Around
 from gnnlab.spec import GraphSpec
 
 
@@ -69,18 +71,15 @@ class GPSLayer(nn.Module):
             self.conv = ConvBlock(conv, dim, dropout, act, dropout_before_residual=True)
         if mixer is not None:
             self.mixer_norm = BatchNorm(dim)
-        self.feed_forward = nn.Sequential(
-            nn.Linear(dim, 2 * dim), activation(act), nn.Dropout(dropout), nn.Linear(2 * dim, dim), nn.Dropout(dropout)
-        )
+        self.feed_forward = MLP(dim, 2 * dim, dim, act=act, dropout=dropout)
         self.norm = BatchNorm(dim)
-        self.dropout = nn.Dropout(dropout)
+        self.around = Around(first=dropout)
 
     def forward(self, x: Tensor, e: Tensor | None, batch: Batch) -> tuple[Tensor, Tensor | None]:
-        branches = []
+        y = None
         if self.conv is not None:
             local, e = self.conv(x, e, batch)
-            branches.append(self.conv_norm(local if self.residual_inside else x + self.dropout(local)))
+            y = self.conv_norm(local) if self.residual_inside else self.conv_norm(local, x, around=self.around)
         if self.mixer is not None:
-            branches.append(self.mixer_norm(x + self.dropout(self.mixer(x, batch))))
-        y = branches[0] if len(branches) == 1 else branches[0] + branches[1]
-        return self.norm(y + self.feed_forward(y)), e
+            y = self.mixer_norm(self.mixer(x, batch), x, after=y, around=self.around)
+        return self.norm(self.feed_forward(y), y, around=self.around), e

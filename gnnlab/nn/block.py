@@ -5,7 +5,8 @@ from torch import Tensor, nn
 from gnnlab.batch import Batch
 from gnnlab.nn.activation import Activation, activation
 from gnnlab.nn.conv.base import Conv
-from gnnlab.ops.norm import BatchNorm
+from gnnlab.nn.norm import BatchNorm
+from gnnlab.ops import Around
 
 
 class ConvBlock(nn.Module):
@@ -27,18 +28,19 @@ class ConvBlock(nn.Module):
         self.conv = conv
         self.node_norm = BatchNorm(dim)
         self.edge_norm = BatchNorm(dim) if conv.updates_edges else None
+        self.around = Around(relu=act == "relu", last=dropout, whole=not dropout_before_residual)
         self.act = activation(act)
         self.dropout = nn.Dropout(dropout)
-        self.dropout_before_residual = dropout_before_residual
 
     def forward(self, x: Tensor, e: Tensor | None, batch: Batch) -> tuple[Tensor, Tensor | None]:
         new_x, new_e = self.conv(x, e, batch)
-        x = self._residual(x, self.node_norm(new_x))
+        x = self._residual(x, new_x, self.node_norm)
         if e is not None and self.edge_norm is not None:
-            e = self._residual(e, self.edge_norm(new_e))
+            e = self._residual(e, new_e, self.edge_norm)
         return x, e
 
-    def _residual(self, old: Tensor, new: Tensor) -> Tensor:
-        if self.dropout_before_residual:
-            return old + self.dropout(self.act(new))
-        return self.dropout(old + self.act(new))
+    def _residual(self, old: Tensor, new: Tensor, norm: BatchNorm) -> Tensor:
+        if self.around.relu:
+            return norm(new, after=old, around=self.around)
+        new = self.act(norm(new))
+        return self.dropout(old + new) if self.around.whole else old + self.dropout(new)

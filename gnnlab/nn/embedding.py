@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from gnnlab.batch import Batch
 from gnnlab.encodings.base import Encoding
 from gnnlab.errors import UsageError
+from gnnlab.nn.linear import Linear
 from gnnlab.spec import Feature, GraphSpec
 
 Merge = Literal["concat", "add"]
@@ -31,7 +32,7 @@ class FeatureEmbedding(nn.Module):
         super().__init__()
         self.kind = feature.kind
         if feature.kind == "continuous":
-            self.linear = nn.Linear(feature.sizes[0], dim)
+            self.linear = Linear(feature.sizes[0], dim)
         elif feature.kind == "categorical":
             self.table = nn.Embedding(sum(feature.sizes), dim)
             first = torch.tensor((0, *feature.sizes[:-1])).cumsum(0)
@@ -40,7 +41,7 @@ class FeatureEmbedding(nn.Module):
                 for rows in self.table.weight.split(feature.sizes):
                     nn.init.xavier_uniform_(rows.data)
         else:
-            self.linear = nn.Linear(1, dim, bias=bias)
+            self.linear = Linear(1, dim, bias=bias)
 
     def forward(self, value: Tensor | None, rows: int) -> Tensor:
         """`value` [rows, …], or None where the data has no such feature."""

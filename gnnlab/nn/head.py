@@ -5,12 +5,12 @@ At graph level a head pools first, [N, dim] to [B, dim]; at node level it works 
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
 from gnnlab.batch import Batch
+from gnnlab.nn.linear import MLP, Linear
 from gnnlab.ops import pool
 from gnnlab.ops.segment import Readout
 from gnnlab.spec import GraphSpec
@@ -37,9 +37,7 @@ class Pyramid(Head):
 
     def __init__(self, dim: int, depth: int, spec: GraphSpec, readout: Readout = "mean") -> None:
         super().__init__(spec, readout)
-        widths = (dim, dim // 2, dim // 4)
-        layers = [layer for i, o in pairwise(widths) for layer in (nn.Linear(i, o), nn.ReLU())]
-        self.mlp = nn.Sequential(*layers, nn.Linear(widths[-1], spec.out_dim))
+        self.mlp = MLP(dim, dim // 2, dim // 4, spec.out_dim)
 
     def forward(self, states: Sequence[Tensor], batch: Batch) -> Tensor:
         return self.mlp(self.pool(states[-1], batch))
@@ -50,8 +48,7 @@ class Flat(Head):
 
     def __init__(self, dim: int, depth: int, spec: GraphSpec, readout: Readout = "mean", layers: int = 1) -> None:
         super().__init__(spec, readout)
-        hidden = [layer for _ in range(layers - 1) for layer in (nn.Linear(dim, dim), nn.ReLU())]
-        self.mlp = nn.Sequential(*hidden, nn.Linear(dim, spec.out_dim))
+        self.mlp = MLP(*[dim] * layers, spec.out_dim)
 
     def forward(self, states: Sequence[Tensor], batch: Batch) -> Tensor:
         return self.mlp(self.pool(states[-1], batch))
@@ -62,7 +59,7 @@ class Depthwise(Head):
 
     def __init__(self, dim: int, depth: int, spec: GraphSpec, readout: Readout = "sum") -> None:
         super().__init__(spec, readout)
-        self.linears = nn.ModuleList(nn.Linear(dim, spec.out_dim) for _ in range(depth + 1))
+        self.linears = nn.ModuleList(Linear(dim, spec.out_dim) for _ in range(depth + 1))
 
     def forward(self, states: Sequence[Tensor], batch: Batch) -> Tensor:
         outs = [linear(self.pool(x, batch)) for linear, x in zip(self.linears, states, strict=True)]

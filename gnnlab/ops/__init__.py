@@ -5,7 +5,10 @@ An op's file holds the function to call, its reference and its backward; `kernel
 results are reproducible to the bit.
 """
 
+from gnnlab.ops.adamw import AdamW, clip_grad_norm_
 from gnnlab.ops.gine import gine
+from gnnlab.ops.linear import linear
+from gnnlab.ops.norm import Around, norm, track
 from gnnlab.ops.segment import aggregate, degree, pool
 
-__all__ = ["aggregate", "degree", "gine", "pool"]
+__all__ = ["AdamW", "Around", "aggregate", "clip_grad_norm_", "degree", "gine", "linear", "norm", "pool", "track"]

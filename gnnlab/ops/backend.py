@@ -1,10 +1,12 @@
-"""Which implementation serves an op: the compiled kernels, or plain torch.
+"""Which implementation serves an op: a compiled kernel, or plain torch.
 
 `auto` (the default) takes the kernels where they can be had and says so once where they cannot; `fused`
-insists on them; `reference` leaves them alone. Nothing is compiled before the first op is called.
+insists on them; `reference` leaves them alone. Nothing is compiled before the first op is called on a kind of
+device.
 """
 
 import logging
+import os
 from collections.abc import Callable
 from typing import Literal, get_args
 
@@ -12,25 +14,28 @@ import torch
 from torch import Tensor
 
 from gnnlab.errors import UsageError
-from gnnlab.ops.build import BuildError, library
+from gnnlab.ops.build import library
+from gnnlab.ops.toolchain import OLDEST_GPU, BuildError
 
 log = logging.getLogger(__name__)
 
 Mode = Literal["auto", "fused", "reference"]
 
 _mode: Mode = "auto"
-_loaded: bool | None = None
-_on_load: list[Callable[[], None]] = []
+_missing: dict[str, str] = {}  # kind of device → why its library is not loaded; "" where it is
+_serves: dict[tuple[str, str], bool] = {}  # op and kind of device → whether a kernel does
+_on_load: list[Callable[[], object]] = []
 
 
 def use(mode: Mode) -> None:
     """Choose for the whole process. Raises `UsageError` for another word, or for `fused` where they cannot be built."""
     global _mode
     if mode not in get_args(Mode):
-        raise UsageError(f"ops={mode!r} is none of {', '.join(get_args(Mode))}.")
+        raise UsageError(f"ops={mode} is none of {', '.join(get_args(Mode))}.")
+    if mode == "fused" and (reason := _reason("cpu")):
+        raise UsageError(f"ops=fused: {reason}. ops=auto runs on plain torch instead.")
     _mode = mode
-    if mode == "fused" and not load():
-        raise UsageError(f"ops=fused: {why()}; ops=auto runs on plain torch instead.")
+    _serves.clear()
 
 
 def mode() -> Mode:
@@ -38,44 +43,75 @@ def mode() -> Mode:
     return _mode
 
 
-def load() -> bool:
-    """Whether the library is loaded; builds and loads it on the first call."""
-    global _loaded
-    if _loaded is None:
-        try:
-            torch.ops.load_library(library())
-            for register in _on_load:
-                register()
-            _loaded = True
-        except (BuildError, OSError) as error:
-            _loaded = False
-            _reason.append(str(error))
-            log.warning("The fused ops are not available (%s); plain torch serves instead.", error)
-    return _loaded
+def load(device: str = "cpu") -> bool:
+    """Whether there are kernels for a kind of device; the first call builds and loads them."""
+    return not _reason(device)
 
 
-_reason: list[str] = []
-
-
-def why() -> str | None:
-    """Why the library is not there; None where it is, or where nothing asked for it yet."""
-    return _reason[0] if _reason else None
+def fused(x: Tensor, op: str) -> bool:
+    """Whether a kernel serves `op` on tensors like `x`."""
+    return x.dtype in (torch.float32, torch.float64, torch.bfloat16) and _fused(op, x.device.type)
 
 
 @torch.compiler.assume_constant_result
-def _serves(device: str) -> bool:
-    if _mode == "reference" or not load():
-        return False
-    return device == "cpu" or torch._C._dispatch_has_kernel_for_dispatch_key("gnnlab::gine", device.upper())
+def _fused(op: str, device: str) -> bool:
+    if (op, device) not in _serves:
+        known = device in _missing
+        reason = "" if _mode == "reference" else why_not(op, device)
+        if _mode == "fused" and reason:
+            raise UsageError(f"ops=fused: {op} on {device}: {reason}. ops=auto runs on plain torch instead.")
+        if reason and not known and os.environ.get("RANK", "0") == "0":
+            log.warning("The fused ops are not available on %s, plain torch serves instead: %s.", device, reason)
+        _serves[op, device] = _mode != "reference" and not reason
+    return _serves[op, device]
 
 
-def fused(x: Tensor) -> bool:
-    """Whether kernels serve an op on tensors like `x`."""
-    return x.dtype in (torch.float32, torch.float64, torch.bfloat16) and _serves(x.device.type)
+def why_not(op: str, device: str) -> str:
+    """Why no kernel serves an op on a kind of device ("cpu", "cuda"); empty where one does."""
+    if reason := _reason(device):
+        return reason
+    if device == "cuda" and torch.cuda.is_available() and torch.cuda.get_device_capability() < OLDEST_GPU:
+        return "this GPU is older than compute capability {}.{}".format(*OLDEST_GPU)
+    has = torch._C._dispatch_has_kernel_for_dispatch_key(f"gnnlab::{op}", device.upper())
+    return "" if has else f"{op} has no kernel for it"
 
 
-def on_load(register: Callable[[], None]) -> None:
-    """Call `register` once the library is loaded: now, if it is."""
+def served() -> str:
+    """What has served the ops called until now: "fused on cpu", or "fused on cpu (…); reference on cpu (…)"."""
+    kinds: dict[str, list[str]] = {}
+    for (op, device), yes in sorted(_serves.items()):
+        kinds.setdefault(f"{'fused' if yes else 'reference'} on {device}", []).append(op)
+    if len(kinds) < 2:
+        return "".join(kinds)
+    return "; ".join(f"{kind} ({', '.join(ops)})" for kind, ops in kinds.items())
+
+
+def on_load(register: Callable[[], object]) -> None:
+    """Call `register` once the ops are declared: now, if they are."""
     _on_load.append(register)
-    if _loaded:
+    if _missing.get("cpu") == "":
         register()
+
+
+def _reason(device: str) -> str:
+    """Build and load the library for a kind of device, once; why there is none, or nothing."""
+    if device not in _missing:
+        _missing[device] = _try_to_load(device)
+    return _missing[device]
+
+
+def _try_to_load(device: str) -> str:
+    if device != "cpu" and (reason := _reason("cpu")):  # the library for the CPU declares the ops
+        return reason
+    try:
+        try:
+            torch.ops.load_library(library(device))
+        except OSError:  # built where other libraries were
+            torch.ops.load_library(library(device, anew=True))
+    except BuildError as error:
+        return str(error)
+    except OSError as error:
+        return f"the compiled library does not load ({error.__cause__ or error})"
+    for register in _on_load if device == "cpu" else []:
+        register()
+    return ""

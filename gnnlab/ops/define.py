@@ -18,11 +18,17 @@ Setup = Callable[[Any, tuple, Any], None]
 
 def kernel(name: str, fake: Callable) -> Callable:
     """`torch.ops.gnnlab.<name>` with the shapes of its results from `fake`; not differentiable."""
-    on_load(lambda: torch.library.register_fake(f"gnnlab::{name}", fake))
+    overload: Any = None
+
+    def register() -> None:
+        nonlocal overload
+        overload = getattr(torch.ops.gnnlab, name).default
+        torch.library.register_fake(f"gnnlab::{name}", fake)
 
     def call(*args: Any) -> Any:
-        return getattr(torch.ops.gnnlab, name).default(*args)
+        return overload(*args)
 
+    on_load(register)
     return call
 
 

@@ -15,7 +15,7 @@ from gnnlab.ops.define import differentiable, kernel
 
 def gine(x: Tensor, e: Tensor, batch: Batch, edge_weight: Tensor | None = None, root: float = 0.0) -> Tensor:
     """root x_i + Σ_j w_ij ReLU(x_j + e_ij): [N, d]."""
-    if not fused(x):
+    if not fused(x, "gine"):
         return reference(x, e, batch, edge_weight, root)
     weight = None if edge_weight is None else edge_weight.to(x.dtype)
     return _gine(x, e.to(x.dtype), weight, *batch.edges, root)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gnnlab.batch import Batch
+from gnnlab.ops import clip_grad_norm_
 from gnnlab.trainer import device, distributed
 from gnnlab.trainer.ema import EMA
 from gnnlab.trainer.evaluate import evaluate
@@ -63,7 +64,7 @@ class Learner:
         self.optimizer.zero_grad()
         loss = torch.stack([self._backward(batch, items) for batch in group]).sum()
         distributed.sum_gradients(self.parameters)
-        norm = nn.utils.clip_grad_norm_(self.parameters, self.settings.clip or math.inf)
+        norm = clip_grad_norm_(self.parameters, self.settings.clip or math.inf)
         self.optimizer.step()
         if self.ema:
             self.ema.update(self.model)

@@ -210,6 +210,21 @@ template <class T> HD void load_part(Reg<Acc<T>>& v, const T* p, int count) {
   load_register(v, buffer);
 }
 
+// The first `count` numbers of v, or all of them where a register holds fewer.
+template <class T> HD void store_part(T* p, const Reg<Acc<T>>& v, int64_t count) {
+  constexpr int lanes = RegOf<Acc<T>>::lanes;
+  if (count >= lanes) return store_register(p, v);
+#ifdef __AVX512F__
+  if constexpr (std::is_same_v<T, float>) {
+    _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << count) - 1), (__m512)v);
+    return;
+  }
+#endif
+  alignas(kRegister) T buffer[lanes];
+  store_register(buffer, v);
+  std::memcpy(p, buffer, count * sizeof(T));
+}
+
 // K full registers of a row, from feature `at` on.
 template <class T, int K> struct Full {
   using A = Acc<T>;
@@ -250,9 +265,7 @@ template <class T> struct Tail {
     return v;
   }
   HD void store(T* p, const V& v) const {
-    alignas(kRegister) T buffer[lanes];
-    store_register(buffer, v.r[0]);
-    std::memcpy(p + at, buffer, count * sizeof(T));
+    store_part(p + at, v.r[0], count);
   }
   HD Index load_index(const IntOf<A>* p) const {
     Index v(0);

@@ -19,13 +19,15 @@ from gnnlab.testing import random_graph
 
 TWIN = Path(__file__).parents[2] / "experiments/gps_zinc_vs_pyg/twin.py"
 PARTS = {  # ours: PyG's, within a layer
-    "conv.mlp": "conv.nn",
+    "conv.mlp.linears.0": "conv.nn.0",
+    "conv.mlp.linears.1": "conv.nn.2",
     "mixer.qkv.weight": "attn.in_proj_weight",
     "mixer.qkv.bias": "attn.in_proj_bias",
     "mixer.out": "attn.out_proj",
     "conv_norm": "norm1.module",
     "mixer_norm": "norm2.module",
-    "feed_forward": "mlp",
+    "feed_forward.linears.0": "mlp.0",
+    "feed_forward.linears.1": "mlp.3",
     "norm": "norm3.module",
 }
 OUTER = {
@@ -33,7 +35,7 @@ OUTER = {
     "nodes.encoders.0.norm": "pe.0",
     "nodes.encoders.0.linear": "pe.1",
     "edges.table": "bonds",
-    "head.mlp": "head",
+    **{f"head.mlp.linears.{i}": f"head.{2 * i}" for i in range(3)},
 }
 
 

@@ -4,6 +4,7 @@ An op's test file lists cases: an op, its reference, and a function that makes i
 dtype. `check_everything(case)` holds them together; the rest of an op's file states what only that op promises.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -22,10 +23,13 @@ from gnnlab.testing import graphs_of_all_kinds, random_graph
 TOLERANCE = {torch.float32: (1e-4, 1e-5), torch.float64: (1e-10, 1e-12), torch.bfloat16: (4e-2, 4e-2)}
 """rtol, atol against the reference in float64, relative to the largest entry."""
 
+DEVICE = os.environ.get("GNNLAB_TEST_DEVICE", "cpu")
+"""Where batches and inputs lie."""
+
 
 @dataclass(frozen=True)
 class Case:
-    """`fused(*inputs, batch)` and `reference(*inputs, batch)` for `inputs(batch, width, dtype)`; None stands for absent."""
+    """`fused(*inputs, batch)` and `reference(*inputs, batch)` for `inputs(batch, width, dtype)`; None is absent."""
 
     name: str
     fused: Callable[..., Tensor | tuple[Tensor, ...]]
@@ -39,13 +43,23 @@ class Case:
         return self.name
 
 
+def inputs_of(case: Case, batch: Batch, width: int, dtype: torch.dtype) -> list[Tensor | None]:
+    """The case's inputs, on the device of the tests."""
+    return [None if value is None else value.to(DEVICE) for value in case.inputs(batch, width, dtype)]
+
+
+def batch_of(*nodes: int) -> Batch:
+    """Random graphs of so many nodes, on the device of the tests."""
+    return Packed.from_graphs([graph(n) for n in nodes]).batch().to(DEVICE)
+
+
 def graph(nodes: int) -> Data:
     """A random graph of three edges a node."""
     return random_graph(nodes, 3 * nodes if nodes > 1 else 0, torch.Generator().manual_seed(nodes))
 
 
 def batches() -> dict[str, Batch]:
-    """Every kind of graph: without nodes, of one node, without edges, with isolated nodes, with multi-edges and loops."""
+    """Every kind of graph: no nodes, one node, no edges, isolated nodes, multi-edges and loops."""
     torch.manual_seed(0)
     tangled = Data(edge_index=torch.tensor([[0, 1, 1, 2, 2, 4], [1, 1, 2, 2, 2, 0]]), num_nodes=5)
     tangled.update({"x": torch.zeros(5, 1, dtype=torch.long), "y": torch.zeros(1, 1)})
@@ -53,9 +67,9 @@ def batches() -> dict[str, Batch]:
     nothing = random_graph(0, 0, torch.Generator())
     everything = Packed.from_graphs([*graphs_of_all_kinds(), nothing, tangled])
     return {
-        "all kinds": everything.batch(),
-        "no graph": everything.take(torch.empty(0, dtype=torch.long)).batch(),
-        "larger": Packed.from_graphs([graph(n) for n in (40, 1, 25, 60)]).batch(),
+        "all kinds": everything.batch().to(DEVICE),
+        "no graph": everything.take(torch.empty(0, dtype=torch.long)).batch().to(DEVICE),
+        "larger": batch_of(40, 1, 25, 60),
     }
 
 
@@ -78,10 +92,11 @@ def poisoned() -> Iterator[None]:
 def run(op: Callable, inputs: list[Tensor | None], batch: Batch) -> tuple[list[Tensor], list[Tensor | None]]:
     """Outputs, and the gradients of a fixed random combination of them."""
     leaves = [value.detach().requires_grad_() if value is not None else None for value in inputs]
+    torch.manual_seed(7)
     outputs = op(*leaves, batch)
     outputs = list(outputs) if isinstance(outputs, tuple) else [outputs]
     generator = torch.Generator().manual_seed(1)
-    seeds = [torch.randn(out.shape, generator=generator, dtype=torch.float64).to(out.dtype) for out in outputs]
+    seeds = [torch.randn(out.shape, generator=generator, dtype=torch.float64).to(out) for out in outputs]
     wanted = [leaf for leaf in leaves if leaf is not None]
     gradients = iter(torch.autograd.grad(outputs, wanted, seeds, allow_unused=True))
     return outputs, [next(gradients) if leaf is not None else None for leaf in leaves]
@@ -102,7 +117,7 @@ def check_parity(case: Case) -> None:
     kinds = batches().items()
     for (kind, batch), width, dtype in product(kinds, case.widths, TOLERANCE):
         torch.manual_seed(2)
-        inputs = case.inputs(batch, width, dtype)
+        inputs = inputs_of(case, batch, width, dtype)
         wide = [value.double() if value is not None else None for value in inputs]
         exact = run(case.reference, wide, batch)
         for index in (torch.int64, torch.int32):
@@ -117,7 +132,7 @@ def check_parity(case: Case) -> None:
 def check_layouts(case: Case) -> None:
     """Inputs that are not contiguous give what their contiguous copies give, to the bit."""
     batch, width = batches()["all kinds"], case.widths[-1]
-    inputs = case.inputs(batch, width, torch.float32)
+    inputs = inputs_of(case, batch, width, torch.float32)
     strided = [None if value is None else torch.stack([value, value], -1)[..., 0] for value in inputs]
     assert_identical(run(case.fused, inputs, batch), run(case.fused, strided, batch), f"{case}, not contiguous")
 
@@ -125,8 +140,8 @@ def check_layouts(case: Case) -> None:
 def check_determinism(case: Case) -> None:
     """Two runs, and runs on one and on two threads, give the same bits."""
     batch, width = batches()["larger"], case.widths[-1]
-    batch = Packed.from_graphs([graph(50) for _ in range(12)]).batch() if width < 8 else batch
-    inputs, before = case.inputs(batch, max(width, 64), torch.float32), torch.get_num_threads()
+    batch = batch_of(*[50] * 12) if width < 8 else batch
+    inputs, before = inputs_of(case, batch, max(width, 64), torch.float32), torch.get_num_threads()
     try:
         torch.set_num_threads(1)
         once, again = run(case.fused, inputs, batch), run(case.fused, inputs, batch)
@@ -146,10 +161,15 @@ def assert_identical(first: tuple, second: tuple, what: str) -> None:
 def check_gradients(case: Case) -> None:
     """`gradcheck` in float64."""
     torch.manual_seed(3)
-    batch = Packed.from_graphs([graph(5), graph(1), graph(3)]).batch()
-    inputs = case.inputs(batch, 3 if 3 in case.widths else case.widths[0], torch.float64)
+    batch = batch_of(5, 1, 3)
+    inputs = inputs_of(case, batch, 3 if 3 in case.widths else case.widths[0], torch.float64)
     leaves = [None if value is None else value.detach().requires_grad_() for value in inputs]
-    assert torch.autograd.gradcheck(lambda *values: case.fused(*values, batch), leaves)
+
+    def function(*values: Tensor | None) -> Tensor | tuple[Tensor, ...]:
+        torch.manual_seed(7)
+        return case.fused(*values, batch)
+
+    assert torch.autograd.gradcheck(function, leaves)
 
 
 def check_registration(case: Case) -> None:
@@ -160,7 +180,7 @@ def check_registration(case: Case) -> None:
     overload = getattr(torch.ops.gnnlab, case.kernel).default
     leaves = [
         None if value is None else value.detach().requires_grad_()
-        for value in case.inputs(batch, case.widths[-1], torch.float32)
+        for value in inputs_of(case, batch, case.widths[-1], torch.float32)
     ]
     with Recorder(overload, calls):
         case.fused(*leaves, batch)
@@ -191,8 +211,8 @@ def check_compile(case: Case) -> None:
     torch._dynamo.utils.counters.clear()
     compiled = torch.compile(case.fused, backend="aot_eager", fullgraph=True, dynamic=True)
     for n in (5, 9, 14, 20):
-        batch = Packed.from_graphs([graph(n), graph(n + 3)]).batch()
-        inputs = case.inputs(batch, case.widths[-1], torch.float32)
+        batch = batch_of(n, n + 3)
+        inputs = inputs_of(case, batch, case.widths[-1], torch.float32)
         for a, b in zip(run(compiled, inputs, batch)[0], run(case.fused, inputs, batch)[0], strict=True):
             assert_close(a, b)
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] <= 2
@@ -200,7 +220,7 @@ def check_compile(case: Case) -> None:
 
 def needs_kernels() -> None:
     """Fail, not skip: where there is a compiler there must be kernels."""
-    assert backend.load(), f"the fused ops did not build: {backend.why()}"
+    assert not (why := backend.why_not("gine", DEVICE)), f"no kernels on {DEVICE}: {why}"
 
 
 def check_everything(case: Case) -> None:

@@ -5,8 +5,8 @@ from torch import Tensor, nn
 
 from gnnlab.batch import Batch
 from gnnlab.nn.conv.base import Conv
+from gnnlab.nn.norm import BatchNorm
 from gnnlab.ops import aggregate
-from gnnlab.ops.norm import BatchNorm
 
 
 class GIN(Conv):

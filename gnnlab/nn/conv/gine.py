@@ -1,10 +1,11 @@
 """GINE: Hu et al., "Strategies for Pre-training Graph Neural Networks", ICLR 2020, as GraphGPS uses it."""
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from gnnlab.batch import Batch
 from gnnlab.nn.conv.base import Conv
-from gnnlab.ops import aggregate
+from gnnlab.nn.linear import MLP
+from gnnlab.ops import gine
 
 
 class GINE(Conv):
@@ -14,11 +15,10 @@ class GINE(Conv):
 
     def __init__(self, dim: int) -> None:
         super().__init__()
-        self.mlp = nn.Sequential(nn.Linear(dim, dim), nn.ReLU(), nn.Linear(dim, dim))
+        self.mlp = MLP(dim, dim, dim)
 
     def forward(
         self, x: Tensor, e: Tensor | None, batch: Batch, edge_weight: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
         assert e is not None
-        messages = (x.index_select(0, batch.edge_index[0]) + e).relu()
-        return self.mlp(x + aggregate(messages, batch, edge_weight)), e
+        return self.mlp(gine(x, e, batch, edge_weight, root=1.0)), e

@@ -1,0 +1,34 @@
+"""Linear maps, and perceptrons of them."""
+
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+from gnnlab import ops
+from gnnlab.nn.activation import Activation, activation
+
+
+class Linear(nn.Linear):
+    """`torch.nn.Linear` on rows [N, in], with the ReLU and the dropout that follow it in the same op."""
+
+    def forward(self, input: Tensor, relu: bool = False, dropout: float = 0.0) -> Tensor:
+        return ops.linear(input, self.weight, self.bias, relu, dropout)
+
+
+class MLP(nn.Module):
+    """Linear maps through `widths`, [N, widths[0]] to [N, widths[-1]], with act and dropout between them."""
+
+    def __init__(self, *widths: int, act: Activation = "relu", dropout: float = 0.0) -> None:
+        super().__init__()
+        self.linears = nn.ModuleList(Linear(a, b) for a, b in pairwise(widths))
+        self.act = None if act == "relu" else activation(act)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        *hidden, last = self.linears
+        for linear in hidden:
+            if self.act is None:
+                x = linear(x, relu=True, dropout=self.dropout.p if self.training else 0.0)
+            else:
+                x = self.dropout(self.act(linear(x)))
+        return last(x)

@@ -1,0 +1,73 @@
+"""AdamW's step and the clipping before it, for all parameters in one call each."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gnnlab.ops.backend import fused
+from gnnlab.ops.define import kernel
+
+_adamw = kernel("adamw_", lambda *_: None)
+_clip = kernel("clip_", lambda grads, most: grads[0].new_empty(()))
+
+
+class AdamW(torch.optim.AdamW):
+    """`torch.optim.AdamW` (Loshchilov & Hutter, ICLR 2019), with the same state and up to rounding the same steps.
+
+    On the CPU one call updates all parameters; elsewhere torch's own implementation does.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[nn.Parameter],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+    ) -> None:
+        super().__init__(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
+        self._states: dict[int, tuple[list[Tensor], ...]] = {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """As torch's."""
+        super().load_state_dict(state_dict)
+        self._states.clear()
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        """As torch's; a parameter without a gradient stays as it is."""
+        if closure is not None or not all(_served(group["params"], "adamw_") for group in self.param_groups):
+            return super().step(closure)
+        for index, group in enumerate(self.param_groups):
+            beta1, beta2 = group["betas"]
+            rest = float(group["lr"]), beta1, beta2, group["eps"], group["weight_decay"]
+            params, grads, *state = self._tensors(index, group)
+            _adamw(params, grads, *state, *rest)
+        return None
+
+    def _tensors(self, index: int, group: dict[str, Any]) -> tuple[list[Tensor], ...]:
+        """The parameters that have gradients, these, and their moments and steps."""
+        grads = [parameter.grad for parameter in group["params"]]
+        if any(grad is None for grad in grads) or index not in self._states:
+            params, grads, means, squares, steps = [], [], [], [], []
+            self._init_group(group, params, grads, means, squares, [], steps)
+            if len(params) < len(group["params"]):
+                return params, grads, means, squares, steps
+            self._states[index] = means, squares, steps
+        return group["params"], grads, *self._states[index]
+
+
+def clip_grad_norm_(parameters: Sequence[nn.Parameter], max_norm: float) -> Tensor:
+    """The 2-norm of all gradients together; where it exceeds `max_norm`, they are scaled down to it."""
+    grads = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    if not grads or not _served(grads, "clip_"):
+        return nn.utils.clip_grad_norm_(parameters, max_norm)
+    return _clip(grads, max_norm)
+
+
+def _served(tensors: Sequence[Tensor], op: str) -> bool:
+    kinds = {(tensor.device, tensor.dtype): tensor for tensor in tensors}
+    contiguous = all(tensor.is_contiguous() for tensor in tensors)
+    return contiguous and all(fused(tensor, op) for tensor in kinds.values())

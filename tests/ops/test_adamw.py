@@ -1,0 +1,87 @@
+"""AdamW in one call, beside torch's."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+
+from gnnlab.ops import backend
+from gnnlab.ops.adamw import AdamW, clip_grad_norm_
+from tests.ops.parity import poisoned
+
+
+def model(dtype: torch.dtype) -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(7, 40), nn.ReLU(), nn.Linear(40, 3), nn.Linear(3, 1)).to(dtype)
+
+
+def train(net: nn.Module, optimizer: torch.optim.Optimizer, steps: int, unused: bool = False) -> None:
+    for step in range(steps):
+        optimizer.zero_grad()
+        torch.manual_seed(step)
+        x = torch.randn(16, 7).to(next(net.parameters()))
+        net[:2](x).sum().backward() if unused else net(x).square().mean().backward()
+        optimizer.step()
+
+
+@pytest.mark.parametrize("unused", [False, True])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
+def test_steps_as_torchs(dtype: torch.dtype, tolerance: float, unused: bool) -> None:
+    settings = {"lr": 1e-2, "betas": (0.8, 0.95), "eps": 1e-7, "weight_decay": 0.1}
+    ours, theirs = model(dtype), model(dtype)
+    with poisoned():
+        train(ours, AdamW(ours.parameters(), **settings), 20, unused)
+    train(theirs, torch.optim.AdamW(theirs.parameters(), **settings), 20, unused)
+    for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert_close(a, b, rtol=tolerance, atol=tolerance)
+
+
+def test_state_moves_between_the_two_and_resumes_to_the_bit() -> None:
+    through, resumed = model(torch.float32), model(torch.float32)
+    optimizer = AdamW(through.parameters())
+    train(through, optimizer, 3)
+    resumed.load_state_dict(copy.deepcopy(through.state_dict()))
+    again = AdamW(resumed.parameters())
+    again.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+    torch.optim.AdamW(through.parameters()).load_state_dict(optimizer.state_dict())
+    train(through, optimizer, 3)
+    train(resumed, again, 3)
+    assert all(torch.equal(a, b) for a, b in zip(through.parameters(), resumed.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("most", [0.01, 1e6, float("inf")])
+def test_clips_as_torch(most: float) -> None:
+    ours, theirs = model(torch.float32), model(torch.float32)
+    for net in (ours, theirs):
+        torch.manual_seed(0)
+        net(torch.randn(16, 7)).square().sum().backward()
+    norms = clip_grad_norm_(list(ours.parameters()), most), nn.utils.clip_grad_norm_(theirs.parameters(), most)
+    assert_close(*norms)
+    for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert_close(a.grad, b.grad)
+
+
+def test_clipping_shows_what_is_not_finite() -> None:
+    parameter = nn.Parameter(torch.zeros(3))
+    parameter.grad = torch.tensor([1.0, float("nan"), 2.0])
+    assert clip_grad_norm_([parameter], 1.0).isnan()
+
+
+def test_is_the_same_on_any_number_of_threads() -> None:
+    assert backend.load()
+    results = []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        net = nn.Linear(300, 300)
+        torch.manual_seed(0)
+        nn.init.normal_(net.weight)
+        nn.init.zeros_(net.bias)
+        optimizer = AdamW(net.parameters())
+        net(torch.ones(2, 300)).square().sum().backward()
+        norm = clip_grad_norm_(list(net.parameters()), 1.0)
+        optimizer.step()
+        results.append((norm, net.weight.detach().clone()))
+    assert torch.equal(results[0][0], results[1][0])
+    assert torch.equal(results[0][1], results[1][1])

@@ -1,0 +1,53 @@
+"""A linear map with ReLU and dropout."""
+
+from functools import partial
+
+import pytest
+import torch
+from torch import Tensor
+
+from gnnlab.batch import Batch
+from gnnlab.ops import linear as ours
+from gnnlab.ops.linear import reference as plain_torch
+from tests.ops.parity import Case, check_everything
+
+
+def inputs(batch: Batch, width: int, dtype: torch.dtype, out: int, bias: bool = True) -> list[Tensor | None]:
+    return [
+        torch.randn(batch.num_nodes, width, dtype=dtype),
+        torch.randn(out, width, dtype=dtype) / width**0.5,
+        torch.randn(out, dtype=dtype) if bias else None,
+    ]
+
+
+def fused(x: Tensor, weight: Tensor, bias: Tensor | None, batch: Batch, relu: bool, dropout: float) -> Tensor:
+    return ours(x, weight, bias, relu, dropout)
+
+
+def reference(x: Tensor, weight: Tensor, bias: Tensor | None, batch: Batch, relu: bool, dropout: float) -> Tensor:
+    seed = torch.randint(2**63 - 1, (1,)) if dropout else None
+    return plain_torch(x, weight, bias, relu, dropout, seed)
+
+
+def case(name: str, relu: bool, dropout: float, out: int, bias: bool = True) -> Case:
+    return Case(
+        name,
+        partial(fused, relu=relu, dropout=dropout),
+        partial(reference, relu=relu, dropout=dropout),
+        partial(inputs, out=out, bias=bias),
+        kernel="linear",
+    )
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        case("linear", False, 0.0, 64),
+        case("linear without bias", False, 0.0, 7, bias=False),
+        case("linear, ReLU", True, 0.0, 90),
+        case("linear, ReLU, dropout", True, 0.3, 33),
+    ],
+    ids=str,
+)
+def test_everything(case: Case) -> None:
+    check_everything(case)

@@ -2,7 +2,7 @@
 
 `auto` (the default) takes the kernels where they can be had and says so once where they cannot; `fused`
 insists on them; `reference` leaves them alone. Nothing is compiled before the first op is called on a kind of
-device.
+device, and an op without a kernel for that device (GPUs have torch's own optimizers, say) is plain torch's.
 """
 
 import logging
@@ -23,6 +23,7 @@ Mode = Literal["auto", "fused", "reference"]
 
 _mode: Mode = "auto"
 _missing: dict[str, str] = {}  # kind of device → why its library is not loaded; "" where it is
+_told: set[str] = set()
 _serves: dict[tuple[str, str], bool] = {}  # op and kind of device → whether a kernel does
 _on_load: list[Callable[[], object]] = []
 
@@ -50,20 +51,26 @@ def load(device: str = "cpu") -> bool:
 
 def fused(x: Tensor, op: str) -> bool:
     """Whether a kernel serves `op` on tensors like `x`."""
-    return x.dtype in (torch.float32, torch.float64, torch.bfloat16) and _fused(op, x.device.type)
+    return x.dtype in (torch.float32, torch.float64, torch.bfloat16) and serves(op, x.device.type)
 
 
 @torch.compiler.assume_constant_result
-def _fused(op: str, device: str) -> bool:
+def serves(op: str, device: str) -> bool:
+    """Whether a kernel serves `op` on a kind of device; says so where none does for the first time."""
     if (op, device) not in _serves:
-        known = device in _missing
-        reason = "" if _mode == "reference" else why_not(op, device)
-        if _mode == "fused" and reason:
-            raise UsageError(f"ops=fused: {op} on {device}: {reason}. ops=auto runs on plain torch instead.")
-        if reason and not known and os.environ.get("RANK", "0") == "0":
-            log.warning("The fused ops are not available on %s, plain torch serves instead: %s.", device, reason)
-        _serves[op, device] = _mode != "reference" and not reason
+        if _mode != "reference" and (reason := _reason(device)):
+            _complain(device, reason)
+        _serves[op, device] = _mode != "reference" and not why_not(op, device)
     return _serves[op, device]
+
+
+def _complain(device: str, reason: str) -> None:
+    """A kind of device has no library: an error where that was insisted on, else one notice."""
+    if _mode == "fused":
+        raise UsageError(f"ops=fused on {device}: {reason}. ops=auto runs on plain torch instead.")
+    if device not in _told and os.environ.get("RANK", "0") == "0":
+        log.warning("The fused ops are not available on %s, plain torch serves instead: %s.", device, reason)
+    _told.add(device)
 
 
 def why_not(op: str, device: str) -> str:

@@ -52,11 +52,18 @@ void adamw_(std::vector<Tensor> params, std::vector<Tensor> grads, std::vector<T
 }
 
 template <class T> double squares(const T* g, int64_t n) {
+  using A = Acc<T>;
+  constexpr int64_t lanes = RegOf<A>::lanes, run = 64 * lanes;
   double total = 0;
-  for (int64_t first = 0; first < n; first += 1024) {
-    Acc<T> lanes[16] = {};
-    for (int64_t i = first; i < std::min(n, first + 1024); ++i) lanes[i % 16] += widen(g[i]) * widen(g[i]);
-    for (const Acc<T> lane : lanes) total += lane;
+  for (int64_t first = 0; first < n; first += run) {
+    Vec<A, 1> sum(A(0));
+    for (int64_t i = first; i < std::min(n, first + run); i += lanes) {
+      Vec<A, 1> v;
+      if (n - i >= lanes) load_register(v.r[0], g + i);
+      else load_part<T>(v.r[0], g + i, static_cast<int>(n - i));
+      sum += v * v;
+    }
+    total += sum_lanes(sum);
   }
   return total;
 }

@@ -261,7 +261,7 @@ void track_(Tensor running_mean, Tensor running_var, Tensor batches, const Tenso
 }  // namespace gnnlab
 
 GNNLAB_OP(track_, "(Tensor(a!) running_mean, Tensor(b!) running_var, Tensor(c!) batches, Tensor mean, Tensor var, "
-                  "int rows, Tensor? count, float momentum) -> ()")
+                  "SymInt rows, Tensor? count, float momentum) -> ()")
 GNNLAB_OP(norm, "(Tensor h, Tensor? before, Tensor? after, Tensor weight, Tensor bias, Tensor? mean, Tensor? var, "
                 "float eps, bool relu, bool whole, float dropout_first, float dropout_last, Tensor? seed, "
                 "Tensor? count) -> (Tensor, Tensor, Tensor, Tensor)")

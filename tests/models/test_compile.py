@@ -1,0 +1,43 @@
+"""Models are traced whole: no graph break, and at most two graphs however many shapes come."""
+
+import pytest
+import torch
+from torch._dynamo.utils import counters
+
+from gnnlab.models.gps import GPS
+from gnnlab.models.mpnn import MPNN
+from gnnlab.nn.conv.gatedgcn import GatedGCN
+from gnnlab.nn.conv.gcn import GCN
+from gnnlab.nn.conv.gin import GIN
+from gnnlab.nn.conv.gine import GINE
+from gnnlab.nn.head import Pyramid
+from gnnlab.nn.mixer.attention import Attention
+from gnnlab.ops import backend
+from gnnlab.packed import Packed
+from gnnlab.testing import random_graph, sample_spec
+
+MODELS = {
+    "gps": lambda: GPS(sample_spec("graph"), [], GINE, lambda dim: Attention(dim, dropout=0.5), Pyramid, 16, 2, 0.1),
+    **{
+        conv.__name__: lambda conv=conv: MPNN(sample_spec("graph"), [], conv, Pyramid, 16, 2)
+        for conv in (GCN, GIN, GINE, GatedGCN)
+    },
+}
+
+
+@pytest.mark.parametrize("ops", ["auto", "reference"])
+@pytest.mark.parametrize("name", MODELS)
+def test_two_graphs_serve_ten_shapes(name: str, ops: str) -> None:
+    torch._dynamo.reset()
+    counters.clear()
+    generator = torch.Generator().manual_seed(0)
+    model = MODELS[name]().train()
+    compiled = torch.compile(model, backend="aot_eager", fullgraph=True, dynamic=True)
+    try:
+        backend.use(ops)
+        for n in range(5, 15):
+            graphs = [random_graph(n, 3 * n, generator), random_graph(2 * n + 1, 5 * n, generator)]
+            compiled(Packed.from_graphs(graphs).batch()).sum().backward()
+    finally:
+        backend.use("auto")
+    assert counters["stats"]["unique_graphs"] <= 2

@@ -1,11 +1,12 @@
 # Each target sets up what it needs: .venv with the exact versions of constraints.txt, once, then it runs.
 #   make train ARGS="model=gps dataset=zinc"    make test    make check    make bench
+#   make cuda: the kernels for GPUs compile and load (needs nvcc, no GPU)    make sanitize: the sanitizers find nothing
 PYTHON ?= python3
 ARGS ?=
 VENV := .venv
 READY := $(VENV)/.ready
 
-.PHONY: train test check bench
+.PHONY: train test check bench cuda sanitize
 
 train: $(READY)
 	$(VENV)/bin/python train.py $(ARGS)
@@ -17,6 +18,12 @@ check: $(READY)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/pyright --pythonpath $(VENV)/bin/python
+
+cuda: $(READY)
+	$(VENV)/bin/python -m pytest -m slow tests/ops/test_cuda.py $(ARGS)
+
+sanitize: $(READY)
+	$(VENV)/bin/python -m pytest -m slow tests/ops/test_sanitizers.py $(ARGS)
 
 bench: $(READY)
 	$(VENV)/bin/python -m kernels.bench $(ARGS)

@@ -1,5 +1,6 @@
 """A mini-batch: many graphs as one disconnected graph, with PyG's attribute names."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
@@ -18,6 +19,14 @@ class Edges(NamedTuple):
     out_target: Tensor
 
 
+class Real(NamedTuple):
+    """How many rows of a padded batch are real, the first ones: int64 [1] each. None: all of them."""
+
+    num_nodes: Tensor | None = None
+    num_edges: Tensor | None = None
+    num_graphs: Tensor | None = None
+
+
 @dataclass
 class Batch:
     """B graphs with N nodes and E edges in all, edges sorted by destination.
@@ -27,7 +36,8 @@ class Batch:
     `rowptr[i]:rowptr[i+1]`. `transpose` [E]: the edges in order of their source, those out of node i
     being `transpose[colptr[i]:colptr[i+1]]` and leading to `out_target[colptr[i]:colptr[i+1]]`.
     `max_nodes`: nodes of the largest graph. `edges`: all of these, one tensor each.
-    `node`, `edge`, `graph`: named attributes with N, E and B rows.
+    `node`, `edge`, `graph`: named attributes with N, E and B rows. `real`: what is not padding, see
+    `gnnlab.padding`; whatever mixes the rows of several graphs must heed it.
     """
 
     edge_index: Tensor
@@ -41,6 +51,7 @@ class Batch:
     node: dict[str, Tensor] = field(default_factory=dict)
     edge: dict[str, Tensor] = field(default_factory=dict)
     graph: dict[str, Tensor] = field(default_factory=dict)
+    real: Real = field(default_factory=Real)
 
     def __post_init__(self) -> None:
         source, target = self.edge_index.unbind(0)
@@ -74,14 +85,28 @@ class Batch:
     def num_graphs(self) -> int:
         return self.ptr.shape[0] - 1
 
+    @property
+    def num_edges(self) -> int:
+        return self.edge_index.shape[1]
+
+    @property
+    def is_padded(self) -> bool:
+        return self.real.num_nodes is not None
+
     def to(self, device: torch.device | str) -> "Batch":
         """The same batch on `device`."""
+        return self.map(lambda value: value.to(device, non_blocking=True))
 
-        def move(value: Any) -> Any:
+    def map(self, function: Callable[[Tensor], Tensor]) -> "Batch":
+        """The batch of `function(tensor)` for every tensor of this one, called in the order of the fields."""
+
+        def mapped(value: Any) -> Any:
             if isinstance(value, Tensor):
-                return value.to(device, non_blocking=True)
+                return function(value)
             if isinstance(value, dict):
-                return {name: move(item) for name, item in value.items()}
+                return {name: mapped(item) for name, item in value.items()}
+            if isinstance(value, Real):
+                return Real(*map(mapped, value))
             return value
 
-        return Batch(**{f.name: move(getattr(self, f.name)) for f in fields(self)})
+        return Batch(**{f.name: mapped(getattr(self, f.name)) for f in fields(self)})

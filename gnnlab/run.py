@@ -19,6 +19,7 @@ from torch import nn
 from gnnlab.config import build, config_hash
 from gnnlab.datasets.loader import Loader
 from gnnlab.encodings import attach
+from gnnlab.ops import backend
 from gnnlab.results.folder import RunFolder
 from gnnlab.results.record import flops_per_graph, record, record_failure
 from gnnlab.spec import GraphSpec
@@ -42,6 +43,7 @@ class Prepared:
 
 def prepare(cfg: DictConfig) -> Prepared:
     """Load the data, compute its encodings, build model and task; the seed decides the initial weights."""
+    backend.use(cfg.ops)
     source = build(cfg.data)
     splits, spec = build(cfg.dataset, source=source).load()
     encodings = [build(section) for _, section in sorted((cfg.get("encoding") or {}).items())]

@@ -8,9 +8,11 @@ For a part of your own, in the repository or outside it:
     assert_permutation_equivariant(model, graphs, node_level=False)
     assert_batch_independent(model, graphs)
     assert_finite_with_gradients(model, graphs)
+    assert_padding_changes_nothing(model, graphs)
     assert_encoding_lawful(RWSE())
 
-The first two compute in float64, in evaluation mode; all of them on a copy of the model.
+The first two compute in float64, in evaluation mode; all of them on a copy of the model. The fourth trains in
+float64 and asks for a model without dropout.
 """
 
 import json
@@ -26,6 +28,7 @@ from torch_geometric.data import Data
 from gnnlab.batch import Batch
 from gnnlab.encodings.base import Encoding
 from gnnlab.packed import Packed
+from gnnlab.padding import Size, pad
 from gnnlab.spec import Feature, GraphSpec, Level
 
 
@@ -62,6 +65,24 @@ def assert_finite_with_gradients(model: nn.Module, graphs: Packed) -> None:
         for name, parameter in model.named_parameters():
             finite = parameter.grad is None or parameter.grad.isfinite().all()
             assert finite, f"the gradient of {name} is not finite, for graphs of {batch.ptr.diff().tolist()} nodes"
+
+
+def assert_padding_changes_nothing(model: nn.Module, graphs: Packed) -> None:
+    """In training mode, outputs, gradients and running statistics are the same beside three dummy graphs."""
+    found, batch = [], _double(graphs).batch()
+    nodes, edges, graphs_, longest = Size.of(batch)
+    for one in (batch, pad(batch, Size(nodes + 11, edges + 29, graphs_ + 3, longest))):
+        copy = deepcopy(model).double().train()
+        torch.manual_seed(0)
+        out = copy(one)
+        out = out[: batch.num_graphs if len(out) == one.num_graphs else batch.num_nodes]
+        (out * torch.randn(out.shape, generator=torch.Generator().manual_seed(0), dtype=out.dtype)).sum().backward()
+        gradients = {name: parameter.grad for name, parameter in copy.named_parameters()}
+        found.append({"the output": out.detach(), **dict(copy.named_buffers()), **gradients})
+    plain, padded = found
+    for name, value in plain.items():
+        because = _because(f"{name} depends on padding")
+        assert_close(padded[name], value, rtol=1e-10, atol=1e-10, equal_nan=False, msg=because)
 
 
 def assert_encoding_lawful(encoding: Encoding) -> None:

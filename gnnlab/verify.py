@@ -29,7 +29,7 @@ def verify(folder: Path, allow: Sequence[str] = ()) -> bool:
     run = read(folder)
     if not run.complete:
         raise UsageError(f"{folder} is not complete ({run.result['status']}): it has no numbers to verify.")
-    cfg = OmegaConf.create(run.config)
+    cfg = OmegaConf.create({"ops": "auto", **run.config})  # the runs of before there was a choice
     check(cfg, allow=allow)
     recorded = {name: run.metric(name) for part in ("val", "test") for name in _names(run, part)}
     computed = compute(cfg, folder / "best.pt")

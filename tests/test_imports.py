@@ -9,7 +9,7 @@ import pytest
 import gnnlab
 
 FLOORS = [
-    {"errors", "batch", "spec", "packed", "files", "cache", "ops", "config", "trainer", "results"},
+    {"errors", "batch", "spec", "packed", "padding", "files", "cache", "ops", "config", "trainer", "results"},
     {"encodings", "tasks"},
     {"nn"},
     {"models", "datasets"},

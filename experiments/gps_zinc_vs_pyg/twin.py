@@ -37,7 +37,10 @@ class PyGGPS(nn.Module):
             )
             for _ in range(layers)
         )
-        self.head = nn.Sequential(nn.Linear(dim, 32), nn.ReLU(), nn.Linear(32, 16), nn.ReLU(), nn.Linear(16, 1))
+        half, quarter = dim // 2, dim // 4
+        self.head = nn.Sequential(
+            nn.Linear(dim, half), nn.ReLU(), nn.Linear(half, quarter), nn.ReLU(), nn.Linear(quarter, 1)
+        )
 
     def forward(self, data: Data) -> Tensor:
         x = torch.cat([self.atoms(data.x.squeeze(-1)), self.pe(data.pe)], dim=-1)

@@ -16,6 +16,7 @@ LEFT_OUT = (
     "dataset.fold",
     "out",
     "resume",
+    "ops",
     "allow",
     "data",
     "logger",

@@ -9,7 +9,13 @@ from omegaconf.errors import OmegaConfBaseException
 
 from gnnlab.errors import UsageError
 
-VALUES = {"seed": "int", "out": "str", "resume": "str", "allow": "list[str]"}
+VALUES = {
+    "seed": "int",
+    "out": "str",
+    "resume": "str",
+    "ops": "Literal['auto', 'fused', 'reference']",
+    "allow": "list[str]",
+}
 RUN_TIME = {
     "data": (),
     "dataset": ("source",),

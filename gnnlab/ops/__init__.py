@@ -6,9 +6,32 @@ results are reproducible to the bit.
 """
 
 from gnnlab.ops.adamw import AdamW, clip_grad_norm_
+from gnnlab.ops.attention import attention
+from gnnlab.ops.dot_logits import dot_logits, dot_products
+from gnnlab.ops.edge_softmax import edge_softmax_sum, gat
+from gnnlab.ops.gated import gated
+from gnnlab.ops.gatv2_logits import gatv2_logits
 from gnnlab.ops.gine import gine
 from gnnlab.ops.linear import linear
 from gnnlab.ops.norm import Around, norm, track
 from gnnlab.ops.segment import aggregate, degree, pool
 
-__all__ = ["AdamW", "Around", "aggregate", "clip_grad_norm_", "degree", "gine", "linear", "norm", "pool", "track"]
+__all__ = [
+    "AdamW",
+    "Around",
+    "aggregate",
+    "attention",
+    "clip_grad_norm_",
+    "degree",
+    "dot_logits",
+    "dot_products",
+    "edge_softmax_sum",
+    "gat",
+    "gated",
+    "gatv2_logits",
+    "gine",
+    "linear",
+    "norm",
+    "pool",
+    "track",
+]

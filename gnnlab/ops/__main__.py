@@ -46,16 +46,21 @@ def build(again: bool) -> int:
 
 def report() -> int:
     """Print who serves each op on each kind of device, and what that depends on."""
-    width, reasons = max(map(len, names())), {}
+    width = max(map(len, names()))
+    reasons: dict[tuple[str, str], list[str]] = {}
     print(f"{'op':<{width}}  {'cpu':<9}  cuda")
     for name in names():
         found = [backend.why_not(name, device) for device in DEVICES]
         print(f"{name:<{width}}  " + "  ".join(f"{'reference' if why else 'fused':<9}" for why in found).rstrip())
-        reasons |= {f"{device}: {why}": None for device, why in zip(DEVICES, found, strict=True) if why}
-    print(*(f"\nplain torch on {reason}." for reason in reasons), sep="")
-    for what, found in facts().items():
-        print(f"\n{what:<13}  {found}", end="")
+        for pair in zip(DEVICES, found, strict=True):
+            reasons.setdefault(pair, []).append(name)
     print()
+    for (device, why), ops in reasons.items():
+        if why:
+            which = "" if ops == names() else f" ({', '.join(ops)})"
+            print(f"plain torch on {device}{which}: {why}")
+    for what, value in facts().items():
+        print(f"{what:<13}  {value}")
     return 0
 
 

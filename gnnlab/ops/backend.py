@@ -80,7 +80,7 @@ def why_not(op: str, device: str) -> str:
     if device == "cuda" and torch.cuda.is_available() and torch.cuda.get_device_capability() < OLDEST_GPU:
         return "this GPU is older than compute capability {}.{}".format(*OLDEST_GPU)
     has = torch._C._dispatch_has_kernel_for_dispatch_key(f"gnnlab::{op}", device.upper())
-    return "" if has else f"{op} has no kernel for it"
+    return "" if has else "no kernel is written for it"
 
 
 def served() -> str:

@@ -15,7 +15,8 @@ PACKAGE = Path(gnnlab.__file__).parent
 
 @cache
 def code() -> dict[str, Any]:
-    """The commit gnnlab runs from, whether its files differ from it, and a hash of its sources."""
+    """The commit gnnlab runs from, whether its files differ from it, and a hash of its sources, the kernels' too."""
+    from gnnlab.ops.toolchain import sources as kernels
 
     def git(*command: str) -> str | None:
         try:
@@ -28,6 +29,8 @@ def code() -> dict[str, Any]:
     sources = hashlib.sha256()
     for path in sorted(PACKAGE.rglob("*.py")):
         sources.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    for path in kernels("**/*"):
+        sources.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return {
         "commit": git("rev-parse", "HEAD") if tracked else None,
         "dirty": bool(git("status", "--porcelain", "--untracked-files=no")) if tracked else None,
@@ -36,9 +39,11 @@ def code() -> dict[str, Any]:
 
 
 def environment() -> dict[str, Any]:
-    """What numbers may depend on besides the code: versions, device and threads; no names of hosts or users."""
+    """What numbers may depend on besides the code: versions, device, threads, kernels; no names of hosts or users."""
     import torch
     import torch_geometric
+
+    from gnnlab.ops import backend
 
     return {
         "python": platform.python_version(),
@@ -48,6 +53,7 @@ def environment() -> dict[str, Any]:
         "cpu": _cpu(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "threads": torch.get_num_threads(),
+        "ops": backend.served(),
         "world": int(os.environ.get("WORLD_SIZE", 1)),
     }
 

@@ -65,10 +65,14 @@ def _ranks(logits: Tensor) -> Tensor:
     return (place + 1).double() / (len(distinct) + 1)
 
 
-def class_weights(y: Tensor, num_classes: int) -> Tensor:
-    """[num_classes] weights 1 − n_c / n of the batch's labels y [n]; 0 for an absent class (benchmarking-gnns)."""
-    counts = torch.bincount(y, minlength=num_classes)
-    return torch.where(counts > 0, 1 - counts / len(y), 0.0)
+def class_weights(y: Tensor, num_classes: int, counted: Tensor | None = None) -> Tensor:
+    """[num_classes] weights 1 − n_c / n of the batch's labels y [n]; 0 for an absent class (benchmarking-gnns).
+
+    `counted` [n]: the labels that there are; all by default.
+    """
+    counted = torch.ones_like(y) if counted is None else counted.to(y.dtype)
+    counts = counted.new_zeros(num_classes).index_add(0, y, counted)
+    return torch.where(counts > 0, 1 - counts / counts.sum(), 0.0)
 
 
 METRICS: dict[str, Callable[[Tensor, Tensor], float]] = {

@@ -1,8 +1,9 @@
 """A task: what is minimised, what is predicted, and how a whole split is scored.
 
 Outputs of the model are [B or N, spec.out_dim]; targets are described at each class. Where the split is
-a part of one graph, `batch.mask` selects its nodes. Plain losses of parts of a batch (micro-batches,
-processes) add up to that of the batch; weighted ones take their weights from each part by itself.
+a part of one graph, `batch.mask` selects its nodes. Of a padded batch (`gnnlab.padding`) the real rows count,
+and the loss is computed in shapes that do not depend on how many they are. Plain losses of parts of a batch
+(micro-batches, processes) add up to that of the batch; weighted ones take their weights from each part by itself.
 """
 
 from abc import ABC, abstractmethod
@@ -24,10 +25,16 @@ class Task(ABC):
         self.maximize = spec.metric != "mae"
         self.weighted = spec.weighted_loss
         self.num_targets = spec.num_targets
+        self.level = spec.level
 
     def loss(self, out: Tensor, batch: Batch) -> Tensor:
         """The scalar to minimise, a mean over the split's items in the batch; 0 where they weigh nothing."""
-        return self._loss(*self._items(out, batch))
+        if not batch.is_padded:
+            return self._loss(*self._items(out, batch))
+        counted = self._counted(batch)
+        assert counted is not None
+        y = torch.where(counted if batch.y.dim() == 1 else counted[:, None], batch.y, 0)
+        return self._loss(out, y, counted)
 
     def count(self, batch: Batch) -> int:
         """How many items the loss is a mean over: graphs, nodes, or known labels."""
@@ -43,20 +50,31 @@ class Task(ABC):
         return {self.metric: METRICS[self.metric](out, y)}
 
     def _items(self, out: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        return (out if batch.mask is None else out[batch.mask]), self._targets(batch)
+        counted = self._counted(batch)
+        return (out if counted is None else out[counted]), self._targets(batch)
 
     def _targets(self, batch: Batch) -> Tensor:
-        return batch.y if batch.mask is None else batch.y[batch.mask]
+        counted = self._counted(batch)
+        return batch.y if counted is None else batch.y[counted]
+
+    def _counted(self, batch: Batch) -> Tensor | None:
+        """[n] bool: the rows of the targets that are real and belong to the split; None where all do."""
+        rows = batch.real.num_graphs if self.level == "graph" else batch.real.num_nodes
+        if rows is None:
+            return batch.mask
+        real = torch.arange(len(batch.y), device=rows.device) < rows
+        return real if batch.mask is None else real & batch.mask
 
     @abstractmethod
-    def _loss(self, out: Tensor, y: Tensor) -> Tensor: ...
+    def _loss(self, out: Tensor, y: Tensor, counted: Tensor | None = None) -> Tensor:
+        """The loss of all rows, or of those where `counted` [n]; y is 0 in the others."""
 
 
 class Regression(Task):
     """Mean absolute error, in training too (the L1 loss of ZINC, AQSOL and the peptides). y [n, T] floats."""
 
-    def _loss(self, out: Tensor, y: Tensor) -> Tensor:
-        return functional.l1_loss(out, y)
+    def _loss(self, out: Tensor, y: Tensor, counted: Tensor | None = None) -> Tensor:
+        return _mean(functional.l1_loss(out, y, reduction="none"), counted)
 
 
 class Binary(Task):
@@ -66,9 +84,11 @@ class Binary(Task):
     the number of items (GraphGPS on PATTERN), not by the sum of weights.
     """
 
-    def _loss(self, out: Tensor, y: Tensor) -> Tensor:
-        weight = class_weights(y.long().flatten(), 2)[y.long()] if self.weighted else None
-        return functional.binary_cross_entropy_with_logits(out, y, weight)
+    def _loss(self, out: Tensor, y: Tensor, counted: Tensor | None = None) -> Tensor:
+        weight = class_weights(y.long().flatten(), 2, counted)[y.long()] if self.weighted else None
+        if counted is None:
+            return functional.binary_cross_entropy_with_logits(out, y, weight)
+        return _mean(functional.binary_cross_entropy_with_logits(out, y, weight, reduction="none"), counted)
 
 
 class Multiclass(Task):
@@ -77,12 +97,13 @@ class Multiclass(Task):
     The weighted loss is divided by the sum of weights; a batch of one class weighs nothing and costs nothing.
     """
 
-    def _loss(self, out: Tensor, y: Tensor) -> Tensor:
+    def _loss(self, out: Tensor, y: Tensor, counted: Tensor | None = None) -> Tensor:
+        known = y if counted is None else torch.where(counted, y, -100)
         if not self.weighted:
-            return functional.cross_entropy(out, y)
-        weight = class_weights(y, self.num_targets).to(out.dtype)
+            return functional.cross_entropy(out, known, ignore_index=-100)
+        weight = class_weights(y, self.num_targets, counted).to(out.dtype)
         alone = (weight.sum() == 0).to(out.dtype)
-        return functional.cross_entropy(out, y, weight + alone) * (1 - alone)
+        return functional.cross_entropy(out, known, weight + alone, ignore_index=-100) * (1 - alone)
 
 
 class Multilabel(Task):
@@ -91,10 +112,21 @@ class Multilabel(Task):
     def count(self, batch: Batch) -> int:
         return int((~torch.isnan(self._targets(batch))).sum())
 
-    def _loss(self, out: Tensor, y: Tensor) -> Tensor:
+    def _loss(self, out: Tensor, y: Tensor, counted: Tensor | None = None) -> Tensor:
         known = ~torch.isnan(y)
+        if counted is not None:
+            losses = functional.binary_cross_entropy_with_logits(out, y.nan_to_num(), reduction="none")
+            return _mean(losses, known & counted[:, None])
         out, y = out[known], y[known]
         return functional.binary_cross_entropy_with_logits(out, y) if len(y) else out.sum()
+
+
+def _mean(losses: Tensor, counted: Tensor | None) -> Tensor:
+    """The mean of `losses` [n, T] where `counted` [n] or [n, T], 0 where that is nowhere; of all by default."""
+    if counted is None:
+        return losses.mean()
+    counted = (counted if counted.dim() == 2 else counted[:, None]).expand_as(losses)
+    return torch.where(counted, losses, 0).sum() / counted.sum().clamp(min=1)
 
 
 def make_task(spec: GraphSpec) -> Task:

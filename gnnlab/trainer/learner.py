@@ -11,7 +11,9 @@ from torch.optim import Optimizer
 
 from gnnlab.batch import Batch
 from gnnlab.ops import clip_grad_norm_
+from gnnlab.padding import Padding, check_model
 from gnnlab.trainer import device, distributed
+from gnnlab.trainer.cudagraph import CudaGraphs, Part
 from gnnlab.trainer.ema import EMA
 from gnnlab.trainer.evaluate import evaluate
 from gnnlab.trainer.phase import Phase
@@ -40,8 +42,8 @@ class Learner:
         self.forward = make_forward(model, self.device, settings.precision, settings.compile)
         distributed.part_ways()
 
-    def begin(self, phase: Phase) -> None:
-        """Start `phase`: its hook, the weights of rank 0, a fresh optimizer, schedule and average."""
+    def begin(self, phase: Phase, batches: Loader) -> None:
+        """Start `phase` on `batches`: its hook, the weights of rank 0, a fresh optimizer, schedule and average."""
         self.phase = phase
         if phase.on_start:
             phase.on_start(self.model)
@@ -50,6 +52,8 @@ class Learner:
         self.optimizer = self.make_optimizer(self.parameters)
         self.scheduler = self.make_scheduler(self.optimizer, epochs=phase.epochs, maximize=self.task.maximize)
         self.ema = EMA(self.model, self.settings.ema) if self.settings.ema is not None else None
+        self.pad = self._padding(batches)
+        self.graphs = CudaGraphs(self._update, self.optimizer, self.parameters) if self.settings.cudagraph else None
 
     def end(self, weights: dict[str, Tensor]) -> None:
         """Leave the phase with `weights`."""
@@ -61,8 +65,13 @@ class Learner:
 
         Returns this process's share of the mean loss, and the norm of the whole gradient.
         """
+        parts = [(self.pad(batch), self.task.count(batch) / max(1, items)) for batch in group]
+        return self.graphs(*parts[0]) if self.graphs else self._update(parts)
+
+    def _update(self, parts: Sequence[Part]) -> tuple[Tensor, Tensor]:
+        """A step on batches, each with its share of the items of all processes."""
         self.optimizer.zero_grad()
-        loss = torch.stack([self._backward(batch, items) for batch in group]).sum()
+        loss = torch.stack([self._backward(batch, share) for batch, share in parts]).sum()
         distributed.sum_gradients(self.parameters)
         norm = clip_grad_norm_(self.parameters, self.settings.clip or math.inf)
         self.optimizer.step()
@@ -70,9 +79,8 @@ class Learner:
             self.ema.update(self.model)
         return loss, norm
 
-    def _backward(self, batch: Batch, items: int) -> Tensor:
-        """Add the gradient of a batch to that of a step over `items` items; its share of the step's loss."""
-        share = self.task.count(batch) / max(1, items)
+    def _backward(self, batch: Batch, share: float) -> Tensor:
+        """Add the gradient of a batch to that of the step; its share of the step's loss."""
         if not share:
             return torch.zeros((), device=self.device)
         batch = batch.to(self.device)
@@ -82,6 +90,12 @@ class Learner:
             loss = loss + self.phase.objective(self.model, out, batch) * share
         loss.backward()
         return loss.detach()
+
+    def _padding(self, batches: Loader) -> Callable[[Batch], Batch]:
+        if self.settings.pad is None:
+            return lambda batch: batch
+        check_model(self.model)
+        return Padding(batches.epoch(0), self.settings.pad)
 
     def evaluate(self, split: Loader) -> dict[str, float]:
         """Loss and score of a split, with the averaged weights if there are any."""

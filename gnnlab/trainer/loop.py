@@ -23,7 +23,7 @@ from torch.optim import Optimizer
 
 from gnnlab.batch import Batch
 from gnnlab.errors import RunStopped, UsageError
-from gnnlab.trainer import device, distributed
+from gnnlab.trainer import cudagraph, device, distributed
 from gnnlab.trainer.checkpoint import Checkpoints
 from gnnlab.trainer.ema import copy_of
 from gnnlab.trainer.learner import Learner
@@ -49,6 +49,8 @@ class Trainer:
     so many evaluations without a better one. min_lr: stop once the schedule has gone below it.
     eval_every: epochs. checkpoint_every: seconds between checkpoints, in the middle of an epoch too.
     detect_anomaly: name the operation whose gradient is NaN (slow). profile: where the time of a step goes.
+    pad: so many sizes that training batches are padded up to (`gnnlab.padding`); an objective of a phase must
+    then heed `batch.real`. cudagraph: one captured graph for each of them (`gnnlab.trainer.cudagraph`).
     """
 
     max_epochs: int = 100
@@ -66,9 +68,11 @@ class Trainer:
     progress: bool = True
     detect_anomaly: bool = False
     profile: bool = False
+    pad: int | None = None
+    cudagraph: bool = False
 
     def __post_init__(self) -> None:
-        least = dict.fromkeys(("max_epochs", "accumulate", "patience", "eval_every"), 1)
+        least = dict.fromkeys(("max_epochs", "accumulate", "patience", "eval_every", "pad"), 1)
         for name, bound in {**least, "min_lr": 0, "checkpoint_every": 0}.items():
             value = getattr(self, name)
             if value is not None and not value >= bound:
@@ -78,6 +82,7 @@ class Trainer:
         if self.ema is not None and not 0 <= self.ema < 1:
             raise UsageError(f"trainer.ema={self.ema} is a decay: at least 0 and below 1, e.g. 0.999.")
         device.choose(self.device)
+        cudagraph.check(self)
 
     def fit(
         self,
@@ -168,7 +173,7 @@ class Fit:
         """Start phase `index`, or go on in it from a checkpoint."""
         self.phase, self.state.phase = self.phases[index], index
         self.loaders = self.phase.loaders or self.all_loaders
-        self.learner.begin(self.phase)
+        self.learner.begin(self.phase, self.loaders["train"])
         if saved is not None:
             self.checkpoints.restore(saved, self.learner.parts())
         else:

@@ -1,54 +1,63 @@
-"""`python -m kernels.bench [--only NAME]`: ours beside PyG, in one interleaved run.
+"""`python -m kernels.bench [--only NAME] [--quick] [--device cuda] [--out FOLDER]`: ours beside the peers.
 
-Prints a table of medians and ratios and writes it, with the machine's name, to `results/<cpu>-<threads>t.json`.
+Contenders take turns, and medians count. A full run writes a table, a figure and JSON to `results/` under the
+machine's name; a part, or a quick one, only where `--out` says.
 """
 
 import argparse
-import json
 import os
-import re
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from gnnlab.results.record import environment
-from kernels.bench import encodings, loader, step
+from gnnlab.results.provenance import environment
+from kernels.bench import table
+from kernels.bench.measure import SETTINGS, Row
 
-BENCHES = {"loader": loader.rows, "encodings": encodings.rows, "step": step.rows}
-
-
-def number(value: float) -> str:
-    """Three digits, and no exponent."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def table(rows: list[dict[str, Any]]) -> str:
-    """Aligned Markdown."""
-    cells = [["what", "ours", "peer", "", "ratio", "against"]]
-    cells += [
-        [row["what"], number(row["ours"]), number(row["peer"]), row["unit"], f"{row['ratio']:.1f}×", row["peer_name"]]
-        for row in rows
-    ]
-    widths = [max(len(line[column]) for line in cells) for column in range(6)]
-    cells.insert(1, ["-" * width for width in widths])
-    return "\n".join("| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |" for line in cells)
+BENCHES = ("loader", "encodings", "segment", "edges", "attention", "scan", "dense", "models")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", choices=BENCHES, help="one of the benches")
+    parser = argparse.ArgumentParser(prog="python -m kernels.bench", description=__doc__)
+    parser.add_argument("--only", choices=BENCHES, action="append", help="this family; may be given again")
+    parser.add_argument("--quick", action="store_true", help="small shapes and few repeats: does it run?")
+    parser.add_argument("--seconds", type=float, default=3.0, help="to spend on one comparison, about")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--out", type=Path, help="folder for the table, the figure and JSON")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    rows = [row for name, rows in BENCHES.items() if arguments.only in (None, name) for row in rows()]
-    print(table(rows))
-    if arguments.only is None:
-        machine = environment()
-        name = re.sub(r"\W+", "-", str(machine["cpu"])).strip("-").lower()
-        path = Path(__file__).parent / "results" / f"{name}-{arguments.threads}t.json"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(json.dumps({"machine": machine, "rows": rows}, indent=2) + "\n")
+    SETTINGS.device, SETTINGS.quick, SETTINGS.seconds = arguments.device, arguments.quick, arguments.seconds
+    whole = not arguments.only and not arguments.quick
+    out = arguments.out or (Path(__file__).parent / "results" if whole else None)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    rows: list[Row] = []
+    try:
+        failed = measure(arguments.only or BENCHES, rows)
+    finally:
+        print(table.markdown(rows))
+        if out and rows:
+            table.write(rows, environment(), out)
+    sys.exit(failed)
+
+
+def measure(names: Sequence[str], rows: list[Row]) -> bool:
+    """Add the families' rows one by one; whether a family failed. The others are worth having."""
+    failed = False
+    for name in names:
+        try:
+            for row in import_module(f"kernels.bench.{name}").rows():
+                rows.append(row)
+                print(" | ".join(table.cells(row)), flush=True)
+        except Exception:
+            traceback.print_exc()
+            failed = True
+    return failed
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@ the Laplacian and leaves out the first vector; so does ours here.
 """
 
 import logging
+from collections.abc import Iterator
 from statistics import median
-from typing import Any
 
 from threadpoolctl import threadpool_limits
 from torch_geometric.transforms import AddLaplacianEigenvectorPE, AddRandomWalkPE
@@ -14,7 +14,8 @@ from torch_geometric.transforms import AddLaplacianEigenvectorPE, AddRandomWalkP
 from gnnlab.encodings.dense import one_thread
 from gnnlab.encodings.lappe import LapPE
 from gnnlab.encodings.rwse import RWSE
-from kernels.bench.graphs import as_pyg, seconds, zinc
+from kernels.bench.graphs import as_pyg, zinc
+from kernels.bench.measure import Row, clock
 
 REPEATS = 3
 PAIRS = {
@@ -30,8 +31,8 @@ PAIRS = {
 }
 
 
-def rows() -> list[dict[str, Any]]:
-    """One row per encoding: median seconds, and how many times faster ours is."""
+def rows() -> Iterator[Row]:
+    """One row per encoding: median seconds over all splits."""
     logging.getLogger("gnnlab.encodings").setLevel(logging.ERROR)
     name, splits = zinc()
     data = [graph for split in splits for graph in as_pyg(split)]
@@ -40,16 +41,8 @@ def rows() -> list[dict[str, Any]]:
     with one_thread(), threadpool_limits(1):
         for _ in range(REPEATS):
             for what, (encoding, transform) in PAIRS.items():
-                ours[what].append(seconds(lambda e=encoding: [e.precompute(split) for split in splits]))
-                theirs[what].append(seconds(lambda t=transform: [t(graph) for graph in data]))
-    return [
-        {
-            "what": f"{what}, {len(data):,} graphs of {name}",
-            "ours": median(ours[what]),
-            "peer": median(theirs[what]),
-            "unit": "s",
-            "ratio": median(theirs[what]) / median(ours[what]),
-            "peer_name": f"PyG {type(transform).__name__}",
-        }
-        for what, (_, transform) in PAIRS.items()
-    ]
+                ours[what].append(clock(lambda e=encoding: [e.precompute(split) for split in splits]))
+                theirs[what].append(clock(lambda t=transform: [t(graph) for graph in data]))
+    for what, (_, transform) in PAIRS.items():
+        peer = {f"PyG {type(transform).__name__}": median(theirs[what])}
+        yield Row(what, f"{len(data):,} graphs of {name}", "precompute", "s", median(ours[what]), peer)

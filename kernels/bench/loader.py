@@ -5,7 +5,7 @@ compared field by field first.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from statistics import median
 from typing import Any
 
@@ -16,6 +16,7 @@ from torch_geometric.loader import DataLoader
 from gnnlab.datasets.loader import Loader
 from gnnlab.packed import Packed
 from kernels.bench.graphs import as_pyg, zinc
+from kernels.bench.measure import Row
 
 BATCH, REPEATS = 32, 7
 
@@ -53,8 +54,8 @@ def microseconds(batches: Iterable[Any]) -> float:
     return (time.perf_counter() - start) / count * 1e6
 
 
-def rows() -> list[dict[str, Any]]:
-    """One row per peer: medians in microseconds a batch, and how many times faster ours is."""
+def rows() -> Iterator[Row]:
+    """One row: medians in microseconds a batch."""
     name, (packed, *_) = zinc()
     graphs = as_pyg(packed)
     check_equal(packed, graphs)
@@ -69,14 +70,5 @@ def rows() -> list[dict[str, Any]]:
         ours.append(microseconds(loader.epoch(epoch)))
         for peer, dataloader in peers.items():
             theirs[peer].append(microseconds(dataloader))
-    return [
-        {
-            "what": f"batch of {BATCH}, {name}",
-            "ours": median(ours),
-            "peer": median(times),
-            "unit": "µs",
-            "ratio": median(times) / median(ours),
-            "peer_name": peer,
-        }
-        for peer, times in theirs.items()
-    ]
+    medians = {peer: median(times) for peer, times in theirs.items()}
+    yield Row("loader", f"batch of {BATCH}, {name}", "shuffled epoch", "µs", median(ours), medians)

@@ -93,6 +93,7 @@ FILES = {
         seed: 0
         out: runs
         resume: never
+        ops: auto
         allow: []
         data: {_target_: standin.Root, mirror: "${oc.env:GNNLAB_MIRROR,null}"}
         loader: {_target_: standin.loader, _partial_: true, batch_size: 4}

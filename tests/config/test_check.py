@@ -44,6 +44,7 @@ TYPES = {
     "seed=true": "seed=true does not fit",
     "seed=-1": "seed=-1 does not fit: a seed lies between 0 and",
     "resume=atuo": "resume=atuo is neither never, nor auto, nor a run folder; did you mean auto",
+    "ops=fussed": "ops='fussed' does not fit: ops takes one of auto, fused, reference; did you mean fused",
     "model.conv._partial_=false": r"model\.conv\._partial_ must be true: model/conv=sum waits for dim",
     "encoding.walks._partial_=true": r"encoding\.walks\._partial_ must be false: encoding=walks is built at once",
     "+model._recursive_=false": r"model\._recursive_ cannot be set",

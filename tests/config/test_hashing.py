@@ -31,6 +31,7 @@ def changed(path: str, value: object) -> DictConfig:
         ("logger", {"csv": {}}),
         ("allow", ["x"]),
         ("resume", "auto"),
+        ("ops", "reference"),
         ("dataset.fold", 1),
         ("trainer.device", "cuda"),
         ("trainer.progress", False),

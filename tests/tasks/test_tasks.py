@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from gnnlab.batch import Real
 from gnnlab.spec import GraphSpec
 from gnnlab.tasks import make_task
 from gnnlab.tasks.metrics import METRICS, class_weights
@@ -17,6 +18,8 @@ def task_of(target, num_targets, metric, **options):
 
 class Rows:
     """A batch as far as a task looks at it."""
+
+    real, is_padded = Real(), False
 
     def __init__(self, y, mask=None):
         self.y, self.mask = y, mask

@@ -1,0 +1,96 @@
+"""Softmax attention over the nodes of each graph: Vaswani et al., "Attention is all you need", NeurIPS 2017.
+
+Shapes: qkv [N, 3·H·C] are the queries, keys and values of H heads of width C, side by side as one linear layer gives
+them. A bias on the scores (Graphormer: Ying et al., NeurIPS 2021) is [P, H] for the P = Σ_g n_g² pairs of nodes of
+the same graph: graph after graph, query after query, key after key; `pair_ptr` says where each graph begins.
+"""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gnnlab.batch import Batch
+from gnnlab.ops.backend import fused
+from gnnlab.ops.define import differentiable, kernel
+from gnnlab.ops.random import fresh_seed, keep_groups, scale
+
+QUERIES, KEYS = 32, 4
+"""A group of 128 dropout decisions is a tile of so many queries and keys."""
+
+
+def attention(qkv: Tensor, batch: Batch, num_heads: int, dropout: float = 0.0, bias: Tensor | None = None) -> Tensor:
+    """Σ_j dropout(softmax_j(q_i·k_j / √C + b_ij)) v_j over the nodes j of the graph of i: [N, H·C]."""
+    seed = fresh_seed(qkv.device) if dropout else None
+    if not fused(qkv, "attention"):
+        return reference(qkv, batch, num_heads, dropout, bias, seed)
+    if bias is None:
+        return _attention(qkv, None, batch.ptr, None, seed, num_heads, dropout)[0]
+    return _attention(qkv, bias.to(qkv.dtype), batch.ptr, pair_ptr(batch), seed, num_heads, dropout)[0]
+
+
+def pair_ptr(batch: Batch) -> Tensor:
+    """[B+1] int64: the pairs of graph g are `pair_ptr[g]:pair_ptr[g+1]`."""
+    return torch.nn.functional.pad(batch.ptr.diff().long().square().cumsum(0), (1, 0))
+
+
+def reference(
+    qkv: Tensor, batch: Batch, num_heads: int, dropout: float, bias: Tensor | None, seed: Tensor | None
+) -> Tensor:
+    """The same in plain torch, on graphs padded to the size of the largest."""
+    graphs, longest, dim = batch.num_graphs, batch.max_nodes, qkv.shape[1] // 3
+    graph, first = batch.batch.long(), batch.ptr[:-1].long()
+    place = torch.arange(batch.num_nodes, device=qkv.device) - first[graph] + graph * longest
+    dense = qkv.new_zeros(graphs * longest, 3 * dim).index_copy(0, place, qkv)
+    heads = dense.view(graphs, longest, 3, num_heads, dim // num_heads)
+    query, key, value = heads.permute(2, 0, 3, 1, 4).unbind(0)
+    filled = torch.arange(longest, device=qkv.device) < batch.ptr.diff().unsqueeze(-1)
+    scores = query @ key.transpose(-1, -2) / math.sqrt(dim // num_heads)
+    if bias is not None:
+        pairs = filled.unsqueeze(2) & filled.unsqueeze(1)
+        dense_bias = bias.new_zeros(*pairs.shape, num_heads).masked_scatter(pairs.unsqueeze(-1), bias)
+        scores = scores + dense_bias.permute(0, 3, 1, 2)
+    at_least_one = filled | ~filled.any(1, keepdim=True)
+    weights = scores.masked_fill(~at_least_one[:, None, None, :], -math.inf).softmax(-1)
+    if seed is not None:
+        weights = weights * _kept(seed, first, num_heads, longest, dropout) * scale(dropout)
+    mixed = (weights @ value).transpose(1, 2).reshape(graphs * longest, dim)
+    return mixed.index_select(0, place)
+
+
+def _kept(seed: Tensor, first: Tensor, num_heads: int, longest: int, p: float) -> Tensor:
+    """[B, H, longest, longest] bool: tile (query row, head, key) is group (row · H + head) · 2²⁴ + key / KEYS."""
+    device = first.device
+    row = first.unsqueeze(-1) + torch.arange(0, longest, QUERIES, device=device)
+    row = row.unsqueeze(1) * num_heads + torch.arange(num_heads, device=device).unsqueeze(-1)
+    key = torch.arange((longest + KEYS - 1) // KEYS, device=device)
+    tiles = keep_groups(seed, row.unsqueeze(-1) * 2**24 + key, p).unflatten(-1, (KEYS, QUERIES))
+    kept = tiles.permute(0, 1, 2, 5, 3, 4).flatten(4, 5).flatten(2, 3)
+    return kept[:, :, :longest, :longest]
+
+
+def _setup(ctx: Any, inputs: tuple, output: tuple[Tensor, Tensor]) -> None:
+    *tensors, ctx.num_heads, ctx.dropout = inputs
+    ctx.save_for_backward(*tensors, *output)
+    ctx.mark_non_differentiable(output[1])
+
+
+def _backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+    grad_qkv, grad_bias = _attention_backward(grad, *ctx.saved_tensors, ctx.num_heads, ctx.dropout)
+    return grad_qkv, grad_bias if ctx.needs_input_grad[1] else None, *[None] * 5
+
+
+def _fake(qkv: Tensor, bias: Tensor | None, ptr: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:
+    num_heads, dtype = rest[2], torch.promote_types(qkv.dtype, torch.float32)
+    out = qkv.new_empty(qkv.shape[0], qkv.shape[1] // 3)
+    return out, qkv.new_empty(qkv.shape[0], num_heads, dtype=dtype)
+
+
+def _fake_backward(grad: Tensor, qkv: Tensor, bias: Tensor | None, *rest: Any) -> tuple[Tensor, Tensor]:
+    pairs = 0 if bias is None else bias.shape[0]
+    return torch.empty_like(qkv), qkv.new_empty(pairs, rest[-2])
+
+
+_attention = differentiable("attention", _fake, _setup, _backward)
+_attention_backward = kernel("attention_backward", _fake_backward)

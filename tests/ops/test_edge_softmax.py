@@ -1,0 +1,103 @@
+"""Softmax over in-edges and the weighted sum, with given logits and with GAT's."""
+
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+import torch
+from torch import Tensor
+from torch.testing import assert_close
+
+from gnnlab.batch import Batch
+from gnnlab.ops import edge_softmax_sum, gat
+from gnnlab.ops.edge_softmax import gat_reference, reference
+from tests.ops.parity import Case, batches, check_everything, inputs_of
+
+
+def given(heads: int, batch: Batch, width: int, dtype: torch.dtype) -> list[Tensor | None]:
+    rows, edges = batch.num_nodes, batch.edge_index.shape[1]
+    return [3 * torch.randn(edges, heads, dtype=dtype), torch.randn(rows, heads * width, dtype=dtype)]
+
+
+def scored(heads: int, batch: Batch, width: int, dtype: torch.dtype) -> list[Tensor | None]:
+    rows = batch.num_nodes
+    scores = [torch.randn(rows, heads, dtype=dtype) for _ in range(2)]
+    return [*scores, torch.randn(rows, heads * width, dtype=dtype), None]
+
+
+def edge_scored(heads: int, batch: Batch, width: int, dtype: torch.dtype) -> list[Tensor | None]:
+    edges = batch.edge_index.shape[1]
+    return [*scored(heads, batch, width, dtype)[:3], torch.randn(edges, heads, dtype=dtype)]
+
+
+def sloped(op: Callable, *inputs: Tensor | None) -> Tensor:
+    *scores_and_value, edge_score, batch = inputs
+    return op(*scores_and_value, batch, edge_score, slope=0.1)
+
+
+def softmax_case(heads: int, *widths: int, eps: float = 0.0) -> Case:
+    """So many heads, and widths of one head."""
+    fused, plain = partial(edge_softmax_sum, eps=eps), partial(reference, eps=eps)
+    return Case(f"softmax, {heads} heads", fused, plain, partial(given, heads), widths, "edge_softmax_sum")
+
+
+def gat_case(inputs: Callable, heads: int, *widths: int) -> Case:
+    fused, plain = partial(sloped, gat), partial(sloped, gat_reference)
+    return Case(f"gat, {heads} heads", fused, plain, partial(inputs, heads), widths, "edge_softmax_sum")
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        softmax_case(1, 1, 7, 64, 70),
+        softmax_case(8, 4, 8, 16),
+        softmax_case(20, 1, 3, 16),
+        softmax_case(2, 5, eps=0.5),
+        gat_case(scored, 3, 1, 5, 23),
+        gat_case(edge_scored, 8, 4, 8, 16),
+    ],
+    ids=str,
+)
+def test_everything(case: Case) -> None:
+    check_everything(case)
+
+
+def test_weights_sum_to_one_and_a_node_without_in_edges_gets_zero() -> None:
+    batch = batches()["all kinds"]
+    logits, value = inputs_of(softmax_case(3), batch, 7, torch.float32)
+    out = edge_softmax_sum(100 * logits, torch.ones_like(value), batch)
+    assert_close(out, (batch.rowptr.diff() > 0).float().unsqueeze(-1).expand_as(out))
+
+
+def test_a_masked_edge_is_an_edge_removed() -> None:
+    """-inf masks an edge for one head; a head of a node with all its edges masked gets 0; gradients stay finite."""
+    batch = batches()["larger"]
+    logits, value = (t.requires_grad_() for t in inputs_of(softmax_case(3), batch, 20, torch.float64))
+    masked = torch.rand_like(logits) < 0.5
+    seen = value.new_zeros(batch.num_nodes, 3).index_add(0, batch.edges.target, (~masked).double()) > 0
+    assert not seen.all()
+    holes = logits.masked_fill(masked, -torch.inf)
+    out = edge_softmax_sum(holes, value, batch)
+    buried = edge_softmax_sum(logits.masked_fill(masked, -1e3), value, batch)
+    assert_close(out, buried * seen.repeat_interleave(20, 1))
+    ours, exact = (
+        torch.autograd.grad(op(holes, value, batch).square().sum(), (logits, value), retain_graph=True)
+        for op in (edge_softmax_sum, reference)
+    )
+    assert_close(ours, exact)
+    assert not ours[0][masked].any()
+
+
+def test_logits_far_apart_stay_finite() -> None:
+    batch = batches()["all kinds"]
+    logits, value = inputs_of(softmax_case(2), batch, 16, torch.float32)
+    for shift in (-1e30, 1e30):
+        for eps in (0.0, 1e-6):
+            assert edge_softmax_sum(shift * logits.abs(), value, batch, eps).isfinite().all()
+
+
+def test_all_logits_shifted_change_nothing() -> None:
+    batch = batches()["larger"]
+    logits, value = inputs_of(softmax_case(4), batch, 16, torch.float64)
+    shift = torch.randn(batch.num_nodes, 4).to(logits)[batch.edges.target]
+    assert_close(edge_softmax_sum(logits + shift, value, batch), edge_softmax_sum(logits, value, batch))

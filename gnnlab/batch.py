@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
+
+T = TypeVar("T")
 
 
 class Edges(NamedTuple):
@@ -56,6 +58,13 @@ class Batch:
     def __post_init__(self) -> None:
         source, target = self.edge_index.unbind(0)
         self.edges = Edges(self.rowptr, source, target, self.colptr, self.transpose, self.out_target)
+        self._shared: dict[str, Any] = {}
+
+    def once(self, name: str, compute: Callable[["Batch"], T]) -> T:
+        """`compute(self)` at the first call with this name: what layers have in common, such as normalised degrees."""
+        if name not in self._shared:
+            self._shared[name] = compute(self)
+        return self._shared[name]
 
     @property
     def x(self) -> Tensor | None:

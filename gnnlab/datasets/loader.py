@@ -1,7 +1,6 @@
-"""Mini-batches of a packed split: an epoch is planned up front, then gathered a window of batches at a time."""
+"""Mini-batches of a packed split: an epoch is planned up front, then its batches are built one at a time."""
 
 from collections.abc import Iterator
-from itertools import accumulate, pairwise
 from math import ceil
 
 import numpy as np
@@ -10,10 +9,8 @@ from torch import Tensor
 
 from gnnlab.batch import Batch
 from gnnlab.errors import UsageError
+from gnnlab.ops.assemble import assemble
 from gnnlab.packed import Packed, pointers
-
-WINDOW = 1 << 15
-"""Nodes and edges gathered at once, about: so few that torch stays in the cache and on one thread."""
 
 Bounds = list[tuple[int, int]]
 
@@ -64,14 +61,8 @@ class Loader:
         order, bounds = self._plan(epoch)
         if order is None:
             yield from (self.packed.batch(first, last) for first, last in bounds[start:])
-            return
-        part = (self.packed.num_nodes + self.packed.num_edges) // (len(bounds) * self.world)
-        width = 1 + WINDOW // max(1, part)
-        for at in range(start, len(bounds), width):
-            window = bounds[at : at + width]
-            graphs = self.packed.take(torch.cat([order[first:last] for first, last in window]))
-            cuts = list(accumulate((last - first for first, last in window), initial=0))
-            yield from (graphs.batch(first, last) for first, last in pairwise(cuts))
+        else:
+            yield from assemble(self.packed, order, bounds[start:])
 
     def _plan(self, epoch: int) -> tuple[Tensor | None, Bounds]:
         """The order of the graphs (None: as stored), and where in it each batch of this rank begins and ends."""
@@ -87,10 +78,10 @@ class Loader:
 
     def _cut(self, order: Tensor) -> Bounds:
         """Consecutive batches, each as long as every limit allows."""
-        end = torch.full((len(order),), len(order))
+        end = np.full(len(order), len(order))
         for size, limit in self.limits:
-            before = pointers(size[order])
-            end = torch.minimum(end, torch.searchsorted(before, before[:-1] + limit, right=True) - 1)
+            before = pointers(size[order]).numpy()
+            end = np.minimum(end, np.searchsorted(before, before[:-1] + limit, side="right") - 1)
         ends, bounds, first = end.tolist(), [], 0
         while first < len(order):
             bounds.append((first, ends[first]))

@@ -13,7 +13,10 @@ from gnnlab.ops.gated import gated
 from gnnlab.ops.gatv2_logits import gatv2_logits
 from gnnlab.ops.gine import gine
 from gnnlab.ops.linear import linear
+from gnnlab.ops.multi_aggregate import multi_aggregate
 from gnnlab.ops.norm import Around, norm, track
+from gnnlab.ops.propagate import propagate
+from gnnlab.ops.scan import selective_scan
 from gnnlab.ops.segment import aggregate, degree, pool
 
 __all__ = [
@@ -31,7 +34,10 @@ __all__ = [
     "gatv2_logits",
     "gine",
     "linear",
+    "multi_aggregate",
     "norm",
     "pool",
+    "propagate",
+    "selective_scan",
     "track",
 ]

@@ -30,7 +30,7 @@ step() {
   [ "$(left)" -lt "$limit" ] && limit=$(left)
   if [ "$limit" -lt 5 ]; then say "$name: no time left"; return; fi
   echo "===== $name: $*" >> "$LOG"
-  timeout -k 10 "$limit" "$@" >> "$LOG" 2>&1
+  timeout -k 20 "$limit" "$@" >> "$LOG" 2>&1
   code=$?
   say "$name: exit $code after $((SECONDS - start)) s$([ $code = 124 ] && echo ", stopped at its limit")"
 }

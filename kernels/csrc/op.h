@@ -55,6 +55,11 @@ inline Tensor new_empty(const Tensor& like, std::initializer_list<int64_t> sizes
   return torch::stable::new_empty(like, torch::headeronly::IntHeaderOnlyArrayRef(sizes.begin(), sizes.size()), type);
 }
 
+// For the numbers of edges or rows kept beside `like`: see Lane::Index.
+inline Tensor new_index(const Tensor& like, std::initializer_list<int64_t> sizes) {
+  return new_empty(like, sizes, like.scalar_type() == ScalarType::Double ? ScalarType::Long : ScalarType::Int);
+}
+
 }  // namespace gnnlab
 
 #ifdef __CUDACC__

@@ -26,6 +26,10 @@ using bfloat16 = c10::BFloat16;
 template <class T> struct AccOf { using type = T; };
 template <> struct AccOf<bfloat16> { using type = float; };
 template <class T> using Acc = typename AccOf<T>::type;
+template <class A> using IntOf = std::conditional_t<sizeof(A) == 4, int32_t, int64_t>;  // what is kept beside an A
+
+// The edge, of `count`, whose row to prefetch while reading that of edge p: random rows are far away.
+HD int64_t soon(int64_t p, int64_t count) { return p + 16 < count ? p + 16 : p; }
 
 // ---- one number -------------------------------------------------------------------------------
 
@@ -51,6 +55,7 @@ template <class T> struct One {
   using Index = int64_t; // an edge number kept beside it
   int64_t at;
   HD V load(const T* p) const { return widen(p[at]); }
+  template <class U> HD void prefetch(const U*) const {}
   HD void store(T* p, V v) const { p[at] = static_cast<T>(v); }
   template <class I> HD Index load_index(const I* p) const { return p[at]; }
   template <class I> HD void store_index(I* p, Index v) const { p[at] = static_cast<I>(v); }
@@ -69,7 +74,6 @@ template <class A> struct RegOf {
   static constexpr int lanes = kRegister / sizeof(A);
 };
 template <class A> using Reg = typename RegOf<A>::type;
-template <class A> using IntOf = std::conditional_t<sizeof(A) == 4, int32_t, int64_t>;
 
 template <class A, int K> struct Vec {
   static constexpr int lanes = RegOf<A>::lanes;
@@ -96,6 +100,8 @@ GNNLAB_ARITHMETIC(+)
 GNNLAB_ARITHMETIC(-)
 GNNLAB_ARITHMETIC(*)
 GNNLAB_ARITHMETIC(/)
+GNNLAB_ARITHMETIC(&)
+GNNLAB_ARITHMETIC(|)
 #undef GNNLAB_ARITHMETIC
 
 template <class A, int K> HD Vec<A, K> operator-(const Vec<A, K>& a) { return Vec<A, K>(A(0)) - a; }
@@ -114,6 +120,7 @@ template <class A, int K> HD Vec<A, K>& operator+=(Vec<A, K>& a, const Vec<A, K>
 GNNLAB_COMPARISON(>)
 GNNLAB_COMPARISON(<)
 GNNLAB_COMPARISON(==)
+GNNLAB_COMPARISON(!=)
 #undef GNNLAB_COMPARISON
 
 template <class A, int K> HD Vec<A, K> select(const Vec<IntOf<A>, K>& m, const Vec<A, K>& a, const Vec<A, K>& b) {
@@ -238,6 +245,10 @@ template <class T, int K> struct Full {
     for (int k = 0; k < K; ++k) load_register(v.r[k], p + at + k * lanes);
     return v;
   }
+  template <class U> HD void prefetch(const U* p) const {
+    for (int byte = 0; byte < width * static_cast<int>(sizeof(U)); byte += 64)
+      __builtin_prefetch(reinterpret_cast<const char*>(p + at) + byte);
+  }
   HD void store(T* p, const V& v) const {
     for (int k = 0; k < K; ++k) store_register(p + at + k * lanes, v.r[k]);
   }
@@ -264,6 +275,7 @@ template <class T> struct Tail {
     load_part<T>(v.r[0], p + at, count);
     return v;
   }
+  template <class U> HD void prefetch(const U* p) const { __builtin_prefetch(p + at); }
   HD void store(T* p, const V& v) const {
     store_part(p + at, v.r[0], count);
   }
@@ -280,6 +292,9 @@ template <class T> struct Tail {
 
 // ---- functions of numbers and of registers alike ----------------------------------------------
 
+template <class V> HD V maximum_(const V& a, const V& b) { return select(a == a, max_(a, b), a); }  // NaN where either is
+template <class V> HD V minimum_(const V& a, const V& b) { return select(a == a, min_(a, b), a); }
+template <class V> HD auto exceeds_(const V& v, const V& best) { return (v > best) | ((v != v) & (best == best)); }
 template <class V> HD V relu_(const V& v) { return select(v < V(0), V(0), v); }  // NaN stays NaN
 template <class V> HD V sigmoid_(const V& v) { return V(1) / (V(1) + exp_(-v)); }
 

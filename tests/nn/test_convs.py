@@ -1,11 +1,15 @@
 """Closed forms of the local layers (core equations of GCN, GIN, GINE, GatedGCN)."""
 
+from unittest.mock import patch
+
 import torch
 
+from gnnlab.batch import Batch
 from gnnlab.nn.conv.gatedgcn import GatedGCN
 from gnnlab.nn.conv.gcn import GCN
 from gnnlab.nn.conv.gin import GIN
 from gnnlab.nn.conv.gine import GINE
+from gnnlab.ops import degree
 from gnnlab.testing import graphs_of_all_kinds, one_batch
 
 BATCH = one_batch(graphs_of_all_kinds())
@@ -41,7 +45,8 @@ def test_gin_sums_neighbours_and_weighs_itself():
     x, _ = states()
     conv = GIN(6).double()
     conv.eps.data.fill_(0.3)
-    torch.testing.assert_close(conv(x, None, BATCH)[0], conv.mlp(1.3 * x + dense_adjacency() @ x))
+    hidden = conv.norm(conv.first(1.3 * x + dense_adjacency() @ x)).relu()
+    torch.testing.assert_close(conv(x, None, BATCH)[0], conv.last(hidden))
 
 
 def test_gine_without_edge_states_and_positive_x_is_a_plain_sum():
@@ -87,3 +92,23 @@ def test_an_edge_of_weight_zero_is_an_edge_removed():
         conv = conv.double().eval()
         expected, _ = conv(x, e[weight > 0], one_batch([pruned]))
         torch.testing.assert_close(conv(x, e, batch, weight)[0], expected)
+
+
+def test_gcn_layers_share_their_degrees_compiled_or_not():
+    graphs = graphs_of_all_kinds()
+    layers = torch.nn.ModuleList([GCN(6), GCN(6), GCN(6, self_loops=False)]).double()
+
+    def forward(x: torch.Tensor, batch: Batch) -> torch.Tensor:
+        for layer in layers:
+            x, _ = layer(x, None, batch)
+        return x
+
+    x, _ = states()
+    expected = forward(x, BATCH)
+    fresh, compiled = one_batch(graphs), torch.compile(forward, backend="aot_eager", fullgraph=True)
+    with patch("gnnlab.nn.conv.gcn.degree", wraps=degree) as counted:
+        torch.testing.assert_close(forward(x, fresh), expected)
+        assert counted.call_count == 4  # out and in, with loops and without
+    for batch in (one_batch(graphs), fresh, fresh.to("cpu")):
+        torch.testing.assert_close(compiled(x, batch), expected)
+        torch.testing.assert_close(compiled(x, batch), expected)

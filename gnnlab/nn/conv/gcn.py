@@ -5,7 +5,8 @@ from torch import Tensor, nn
 
 from gnnlab.batch import Batch
 from gnnlab.nn.conv.base import Conv
-from gnnlab.ops import aggregate, degree
+from gnnlab.nn.linear import Linear
+from gnnlab.ops import degree, propagate
 
 
 class GCN(Conv):
@@ -18,22 +19,26 @@ class GCN(Conv):
     def __init__(self, dim: int, self_loops: bool = True) -> None:
         super().__init__()
         self.self_loops = self_loops
-        self.linear = nn.Linear(dim, dim)
+        self.linear = Linear(dim, dim)
         nn.init.xavier_uniform_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
 
     def forward(
         self, x: Tensor, e: Tensor | None, batch: Batch, edge_weight: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
+        if edge_weight is None:
+            name = f"gcn, self_loops={self.self_loops}, {x.dtype}"
+            weight, root = batch.once(name, lambda batch: self.normalised(batch, None, x.dtype))
+        else:
+            weight, root = self.normalised(batch, edge_weight, x.dtype)
+        return self.linear(propagate(x, batch, edge_weight=weight, root=root)), e
+
+    def normalised(self, batch: Batch, edge_weight: Tensor | None, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
+        """The weights of the edges [E] and, where there are self-loops, of the loops [N]."""
         loop = float(self.self_loops)
-        source, target = batch.edge_index
-        out_degree = degree(batch, "out", edge_weight) + loop
-        in_degree = degree(batch, "in", edge_weight) + loop
-        scale_out, scale_in = (torch.where(d > 0, d.clamp(min=1e-12).rsqrt(), 0.0) for d in (out_degree, in_degree))
-        scale = (scale_out[source] * scale_in[target]).to(x.dtype)
+        degrees = [degree(batch, end, edge_weight) + loop for end in ("out", "in")]
+        out_scale, in_scale = (torch.where(d > 0, d.clamp(min=1e-12).rsqrt(), 0.0) for d in degrees)
+        weight = out_scale.index_select(0, batch.edges.source) * in_scale.index_select(0, batch.edges.target)
         if edge_weight is not None:
-            scale = scale * edge_weight
-        out = aggregate(x.index_select(0, source), batch, scale)
-        if self.self_loops:
-            out = out + x * (scale_out * scale_in).to(x.dtype).unsqueeze(-1)
-        return self.linear(out), e
+            weight = weight * edge_weight
+        return weight.to(dtype), (out_scale * in_scale).to(dtype) if self.self_loops else None

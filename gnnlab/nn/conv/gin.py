@@ -5,8 +5,9 @@ from torch import Tensor, nn
 
 from gnnlab.batch import Batch
 from gnnlab.nn.conv.base import Conv
+from gnnlab.nn.linear import Linear
 from gnnlab.nn.norm import BatchNorm
-from gnnlab.ops import aggregate
+from gnnlab.ops import Around, propagate
 
 
 class GIN(Conv):
@@ -15,10 +16,13 @@ class GIN(Conv):
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.eps = nn.Parameter(torch.zeros(1))
-        self.mlp = nn.Sequential(nn.Linear(dim, dim), BatchNorm(dim), nn.ReLU(), nn.Linear(dim, dim))
+        self.first = Linear(dim, dim)
+        self.norm = BatchNorm(dim)
+        self.last = Linear(dim, dim)
 
     def forward(
         self, x: Tensor, e: Tensor | None, batch: Batch, edge_weight: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
-        received = aggregate(x.index_select(0, batch.edge_index[0]), batch, edge_weight)
-        return self.mlp((1 + self.eps) * x + received), e
+        x = propagate(x, batch, edge_weight=edge_weight, root=(1 + self.eps).expand(x.shape[0]))
+        hidden = self.norm(self.first(x), around=Around(relu=True), rows=batch.real.num_nodes)
+        return self.last(hidden), e

@@ -2,13 +2,15 @@
 
 The kernels' schemas are in C++. What is said here, once for each op: the shapes of its results (for tracing),
 what its backward needs, and the backward itself. Autograd is registered with `torch.library`, which
-`torch.compile` and `torch.ops.gnnlab` see; eager code takes the shorter way through an `autograd.Function`.
+`torch.compile` and `torch.ops.gnnlab` see; eager code takes a shorter way, which a graph network's many small
+calls notice: an autograd function without `torch.func`'s levels, and the op without its Python wrapper.
 """
 
 from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch.autograd.function import _SingleLevelFunction
 
 from gnnlab.ops.backend import on_load
 
@@ -19,14 +21,16 @@ Setup = Callable[[Any, tuple, Any], None]
 def kernel(name: str, fake: Callable) -> Callable:
     """`torch.ops.gnnlab.<name>` with the shapes of its results from `fake`; not differentiable."""
     overload: Any = None
+    eager: Any = None
 
     def register() -> None:
-        nonlocal overload
+        nonlocal overload, eager
         overload = getattr(torch.ops.gnnlab, name).default
+        eager = overload._op
         torch.library.register_fake(f"gnnlab::{name}", fake)
 
     def call(*args: Any) -> Any:
-        return overload(*args)
+        return overload(*args) if torch.compiler.is_compiling() else eager(*args)
 
     on_load(register)
     return call
@@ -44,9 +48,9 @@ def differentiable(name: str, fake: Callable, setup: Setup, backward: Callable) 
         return out
 
     members = {"forward": staticmethod(forward), "backward": staticmethod(backward)}
-    function = type(name, (torch.autograd.Function,), members)
+    apply = type(name, (_SingleLevelFunction,), members).apply
 
     def op(*args: Any) -> Any:
-        return call(*args) if torch.compiler.is_compiling() else function.apply(*args)
+        return call(*args) if torch.compiler.is_compiling() else apply(*args)
 
     return op

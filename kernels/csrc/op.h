@@ -1,9 +1,11 @@
 // What every op's source includes: tensors of the stable ABI, checks, dispatch over types, and `GNNLAB_OP`.
 // The same source is compiled by the C++ compiler for the CPU and by nvcc for CUDA.
 #pragma once
+#include <algorithm>
 #include <optional>
 #include <tuple>
 
+#include <torch/csrc/inductor/aoti_torch/c/shim.h>
 #include <torch/csrc/stable/library.h>
 #include <torch/csrc/stable/ops.h>
 #include <torch/csrc/stable/tensor.h>
@@ -48,11 +50,20 @@ inline std::optional<Tensor> dense(const std::optional<Tensor>& t) {
 }
 template <class T> const T* read(const std::optional<Tensor>& t) { return t.has_value() ? read<T>(*t) : nullptr; }
 
-inline Tensor new_empty(const Tensor& like, std::initializer_list<int64_t> sizes) {
-  return torch::stable::new_empty(like, torch::headeronly::IntHeaderOnlyArrayRef(sizes.begin(), sizes.size()));
-}
+// A dense tensor of unwritten memory on the device of `like`. torch::stable::new_empty takes the dispatcher twice.
 inline Tensor new_empty(const Tensor& like, std::initializer_list<int64_t> sizes, ScalarType type) {
-  return torch::stable::new_empty(like, torch::headeronly::IntHeaderOnlyArrayRef(sizes.begin(), sizes.size()), type);
+  int64_t strides[8], stride = 1;
+  STD_TORCH_CHECK(sizes.size() <= 8, "new_empty: more than 8 dimensions");
+  for (size_t d = sizes.size(); d-- > 0; stride *= std::max<int64_t>(1, sizes.begin()[d])) strides[d] = stride;
+  int32_t kind;
+  STABLE_TORCH_ERROR_CODE_CHECK(aoti_torch_get_device_type(like.get(), &kind));
+  AtenTensorHandle made;
+  STABLE_TORCH_ERROR_CODE_CHECK(aoti_torch_empty_strided(static_cast<int64_t>(sizes.size()), sizes.begin(), strides,
+                                                         static_cast<int32_t>(type), kind, like.get_device_index(), &made));
+  return Tensor(made);
+}
+inline Tensor new_empty(const Tensor& like, std::initializer_list<int64_t> sizes) {
+  return new_empty(like, sizes, like.scalar_type());
 }
 
 // For the numbers of edges or rows kept beside `like`: see Lane::Index.

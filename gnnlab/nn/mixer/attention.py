@@ -4,6 +4,7 @@ from torch import Tensor, nn
 
 from gnnlab.batch import Batch
 from gnnlab.errors import UsageError
+from gnnlab.nn.linear import Linear
 from gnnlab.ops import attention
 
 
@@ -21,8 +22,8 @@ class Attention(nn.Module):
             )
         self.num_heads = num_heads
         self.dropout = dropout
-        self.qkv = nn.Linear(dim, 3 * dim)
-        self.out = nn.Linear(dim, dim)
+        self.qkv = Linear(dim, 3 * dim)
+        self.out = Linear(dim, dim)
         nn.init.xavier_uniform_(self.qkv.weight)
         nn.init.zeros_(self.qkv.bias)
         nn.init.zeros_(self.out.bias)

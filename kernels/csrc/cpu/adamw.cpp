@@ -85,7 +85,8 @@ Tensor clip_(std::vector<Tensor> grads, double most) {
       by_float(grads[i], "clip_", [&](auto tag) {
         using T = typename decltype(tag)::type;
         T* g = write<T>(grads[i]);
-        for (int64_t k = 0; k < grads[i].numel(); ++k) g[k] = static_cast<T>(widen(g[k]) * static_cast<Acc<T>>(scale));
+        const int64_t n = grads[i].numel();
+        for (int64_t k = 0; k < n; ++k) g[k] = static_cast<T>(widen(g[k]) * static_cast<Acc<T>>(scale));
       });
     });
   Tensor out = new_empty(grads[0], {});

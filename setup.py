@@ -1,4 +1,4 @@
-"""What pyproject.toml cannot say: find the packages, ship `conf/` as `gnnlab.conf` and `kernels/csrc` as `gnnlab.csrc`."""
+"""What pyproject.toml cannot say: find the packages, and ship `conf/` and `kernels/csrc` within gnnlab."""
 
 from setuptools import find_packages, setup
 

@@ -34,7 +34,8 @@ def assemble(graphs: Packed, order: Tensor, bounds: Bounds) -> Iterator[Batch]:
     call = torch.ops.gnnlab.assemble.default
     for first, last in bounds:
         arrays, *made, largest = call(order, first, last, *store, *attributes)
-        yield Batch(*arrays, largest, *(dict(zip(kind, values)) for kind, values in zip(kinds, made)))
+        node, edge, graph = (dict(zip(kind, values, strict=True)) for kind, values in zip(kinds, made, strict=True))
+        yield Batch(*arrays, max_nodes=largest, node=node, edge=edge, graph=graph)
 
 
 def reference(graphs: Packed, order: Tensor, bounds: Bounds) -> Iterator[Batch]:

@@ -48,7 +48,7 @@ def differentiable(name: str, fake: Callable, setup: Setup, backward: Callable) 
         return out
 
     members = {"forward": staticmethod(forward), "backward": staticmethod(backward)}
-    apply = type(name, (_SingleLevelFunction,), members).apply
+    apply: Callable = type(name, (_SingleLevelFunction,), members).apply  # pyright: ignore[reportAttributeAccessIssue]
 
     def op(*args: Any) -> Any:
         return call(*args) if torch.compiler.is_compiling() else apply(*args)

@@ -48,7 +48,8 @@ def norm(
     if not fused(h, "norm"):
         return reference(h, weight, bias, mean, var, eps, before, after, around, seed, rows)
     if h.dtype == torch.bfloat16:
-        weight, bias, mean, var = (None if v is None else v.float() for v in (weight, bias, mean, var))
+        weight, bias = weight.float(), bias.float()
+        mean, var = (None if v is None else v.float() for v in (mean, var))
     before, after = (None if v is None else v.to(h.dtype) for v in (before, after))
     y, _, mean, var = _norm(
         h, before, after, weight, bias, mean, var, eps, around.relu, around.whole, around.first, around.last, seed, rows

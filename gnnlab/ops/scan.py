@@ -1,4 +1,4 @@
-"""The selective scan of Mamba (S6): Gu and Dao, "Mamba: Linear-Time Sequence Modeling with Selective State Spaces", 2023.
+"""Mamba's selective scan (S6): Gu and Dao, "Mamba: Linear-Time Sequence Modeling with Selective State Spaces", 2023.
 
 Shapes: u, delta [N, d], A [d, S], B, C [N, S], D [d], for sequences that lie one after the other, ptr [G+1].
 """

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 
 import pytest
 import torch
@@ -65,7 +66,7 @@ def leaves(values: list[Tensor]) -> list[Tensor]:
 def test_a_sequence_does_not_see_the_others() -> None:
     u, delta, A, B, C, D = inputs(203, 20, 16)
     together = selective_scan(u, delta, A, B, C, PTR, D)
-    for first, last in zip(PTR[:-1], PTR[1:], strict=True):
+    for first, last in pairwise(PTR):
         own = [value[first:last] for value in (u, delta, B, C)]
         alone = selective_scan(*own[:2], A, *own[2:], torch.tensor([0, last - first]), D)
         assert torch.equal(together[first:last], alone)

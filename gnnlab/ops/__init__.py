@@ -13,6 +13,7 @@ from gnnlab.ops.gated import gated
 from gnnlab.ops.gatv2_logits import gatv2_logits
 from gnnlab.ops.gine import gine
 from gnnlab.ops.linear import linear
+from gnnlab.ops.linear_attention import linear_attention
 from gnnlab.ops.multi_aggregate import multi_aggregate
 from gnnlab.ops.norm import Around, norm, track
 from gnnlab.ops.propagate import propagate
@@ -34,6 +35,7 @@ __all__ = [
     "gatv2_logits",
     "gine",
     "linear",
+    "linear_attention",
     "multi_aggregate",
     "norm",
     "pool",

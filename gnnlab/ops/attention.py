@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from gnnlab.batch import Batch
 from gnnlab.ops.backend import fused
@@ -32,7 +33,7 @@ def attention(qkv: Tensor, batch: Batch, num_heads: int, dropout: float = 0.0, b
 
 def pair_ptr(batch: Batch) -> Tensor:
     """[B+1] int64: the pairs of graph g are `pair_ptr[g]:pair_ptr[g+1]`."""
-    return torch.nn.functional.pad(batch.ptr.diff().long().square().cumsum(0), (1, 0))
+    return functional.pad(batch.ptr.diff().long().square().cumsum(0), (1, 0))
 
 
 def reference(
@@ -40,23 +41,26 @@ def reference(
 ) -> Tensor:
     """The same in plain torch, on graphs padded to the size of the largest."""
     graphs, longest, dim = batch.num_graphs, batch.max_nodes, qkv.shape[1] // 3
-    graph, first = batch.batch.long(), batch.ptr[:-1].long()
+    graph, first, counts = batch.batch.long(), batch.ptr[:-1].long(), batch.ptr.diff().unsqueeze(-1)
+    column = torch.arange(longest, device=qkv.device)
     place = torch.arange(batch.num_nodes, device=qkv.device) - first[graph] + graph * longest
     dense = qkv.new_zeros(graphs * longest, 3 * dim).index_copy(0, place, qkv)
     heads = dense.view(graphs, longest, 3, num_heads, dim // num_heads)
     query, key, value = heads.permute(2, 0, 3, 1, 4).unbind(0)
-    filled = torch.arange(longest, device=qkv.device) < batch.ptr.diff().unsqueeze(-1)
-    scores = query @ key.transpose(-1, -2) / math.sqrt(dim // num_heads)
+    mask = (column < counts.clamp(min=1))[:, None, None, :]
     if bias is not None:
-        pairs = filled.unsqueeze(2) & filled.unsqueeze(1)
-        dense_bias = bias.new_zeros(*pairs.shape, num_heads).masked_scatter(pairs.unsqueeze(-1), bias)
-        scores = scores + dense_bias.permute(0, 3, 1, 2)
-    at_least_one = filled | ~filled.any(1, keepdim=True)
-    weights = scores.masked_fill(~at_least_one[:, None, None, :], -math.inf).softmax(-1)
-    if seed is not None:
-        weights = weights * _kept(seed, first, num_heads, longest, dropout) * scale(dropout)
-    mixed = (weights @ value).transpose(1, 2).reshape(graphs * longest, dim)
-    return mixed.index_select(0, place)
+        filled = column < counts
+        pairs = (filled.unsqueeze(2) & filled.unsqueeze(1)).unsqueeze(-1)
+        dense_bias = bias.new_zeros(graphs, longest, longest, num_heads).masked_scatter(pairs, bias)
+        mask = dense_bias.permute(0, 3, 1, 2).masked_fill(~mask, -math.inf)
+    if seed is None:
+        mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+    else:
+        scores = query @ key.transpose(-1, -2) / math.sqrt(dim // num_heads)
+        scores = scores.masked_fill(~mask, -math.inf) if bias is None else scores + mask
+        kept = _kept(seed, first, num_heads, longest, dropout)
+        mixed = (scores.softmax(-1) * kept * scale(dropout)) @ value
+    return mixed.transpose(1, 2).reshape(graphs * longest, dim).index_select(0, place)
 
 
 def _kept(seed: Tensor, first: Tensor, num_heads: int, longest: int, p: float) -> Tensor:

@@ -5,6 +5,7 @@ import torch
 
 from gnnlab.errors import UsageError
 from gnnlab.nn.mixer.attention import Attention
+from gnnlab.ops import backend
 from gnnlab.testing import graphs_of_all_kinds, one_batch
 
 
@@ -37,6 +38,19 @@ def test_dropout_only_in_training():
     assert not torch.equal(mixer(x, batch), mixer(x, batch))
     mixer.eval()
     assert torch.equal(mixer(x, batch), mixer(x, batch))
+
+
+def test_plain_torch_drops_the_same_weights():
+    batch = one_batch(graphs_of_all_kinds())
+    mixer, x = Attention(8, 2, dropout=0.5), torch.randn(batch.num_nodes, 8)
+    torch.manual_seed(0)
+    out = mixer(x, batch)
+    backend.use("reference")
+    try:
+        torch.manual_seed(0)
+        torch.testing.assert_close(mixer(x, batch), out)
+    finally:
+        backend.use("auto")
 
 
 def test_heads_must_divide_the_width():

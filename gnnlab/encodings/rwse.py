@@ -88,8 +88,11 @@ class RWSEEncoder(nn.Module):
 
     def __init__(self, steps: int, dim: int, norm: Literal["batch", "none"]) -> None:
         super().__init__()
-        self.norm = BatchNorm(steps) if norm == "batch" else nn.Identity()
+        self.norm = BatchNorm(steps) if norm == "batch" else None
         self.linear = nn.Linear(steps, dim)
 
     def forward(self, batch: Batch) -> Tensor:
-        return self.linear(self.norm(batch.node["rwse"]))
+        steps = batch.node["rwse"]
+        if self.norm is not None:
+            steps = self.norm(steps, rows=batch.real.num_nodes)
+        return self.linear(steps)

@@ -76,10 +76,11 @@ class GPSLayer(nn.Module):
         self.around = Around(first=dropout)
 
     def forward(self, x: Tensor, e: Tensor | None, batch: Batch) -> tuple[Tensor, Tensor | None]:
-        y = None
+        y, rows = None, batch.real.num_nodes
         if self.conv is not None:
             local, e = self.conv(x, e, batch)
-            y = self.conv_norm(local) if self.residual_inside else self.conv_norm(local, x, around=self.around)
+            before, around = (None, Around()) if self.residual_inside else (x, self.around)
+            y = self.conv_norm(local, before, around=around, rows=rows)
         if self.mixer is not None:
-            y = self.mixer_norm(self.mixer(x, batch), x, after=y, around=self.around)
-        return self.norm(self.feed_forward(y), y, around=self.around), e
+            y = self.mixer_norm(self.mixer(x, batch), x, after=y, around=self.around, rows=rows)
+        return self.norm(self.feed_forward(y), y, around=self.around, rows=rows), e

@@ -34,13 +34,13 @@ class ConvBlock(nn.Module):
 
     def forward(self, x: Tensor, e: Tensor | None, batch: Batch) -> tuple[Tensor, Tensor | None]:
         new_x, new_e = self.conv(x, e, batch)
-        x = self._residual(x, new_x, self.node_norm)
+        x = self._residual(x, new_x, self.node_norm, batch.real.num_nodes)
         if e is not None and self.edge_norm is not None:
-            e = self._residual(e, new_e, self.edge_norm)
+            e = self._residual(e, new_e, self.edge_norm, batch.real.num_edges)
         return x, e
 
-    def _residual(self, old: Tensor, new: Tensor, norm: BatchNorm) -> Tensor:
+    def _residual(self, old: Tensor, new: Tensor, norm: BatchNorm, rows: Tensor | None) -> Tensor:
         if self.around.relu:
-            return norm(new, after=old, around=self.around)
-        new = self.act(norm(new))
+            return norm(new, after=old, around=self.around, rows=rows)
+        new = self.act(norm(new, rows=rows))
         return self.dropout(old + new) if self.around.whole else old + self.dropout(new)

@@ -12,10 +12,10 @@ namespace gnnlab {
 using Tensors = std::vector<Tensor>;
 
 // The rows of a graph: where they are, where they go, how many they are. One of these for each graph of a batch.
-struct Rows {
+struct Source {
   int64_t from, to, count;
 };
-using Layout = std::vector<Rows>;
+using Layout = std::vector<Source>;
 
 // An array whose rows are copied as they are.
 struct Copy {

@@ -5,8 +5,8 @@
 
 namespace gnnlab {
 
-constexpr int64_t kBlock = 48;   // rows of x at a time: a multiple of kTileRows that stays in the first cache
-constexpr int64_t kChunk = 512;  // rows summed in one go for the gradient of W
+constexpr int64_t kLinearRows = 48;   // rows of x at a time: a multiple of kTileRows that stays in the first cache
+constexpr int64_t kWeightRows = 512;  // rows summed in one go for the gradient of W
 
 // Rows first … last-1 as Acc<T>: in place where that is the tensor's type, else copied to `scratch`.
 template <class T> const Acc<T>* rows_of(const T* from, int64_t first, int64_t last, int64_t width, std::vector<Acc<T>>& scratch) {
@@ -18,12 +18,12 @@ template <class T> const Acc<T>* rows_of(const T* from, int64_t first, int64_t l
 
 template <class T, class Fn> void by_blocks(int64_t rows, const Fn& fn) {
 #pragma omp for schedule(static)
-  for (int64_t block = 0; block < (rows + kBlock - 1) / kBlock; ++block)
-    fn(block * kBlock, std::min(rows, (block + 1) * kBlock));
+  for (int64_t block = 0; block < (rows + kLinearRows - 1) / kLinearRows; ++block)
+    fn(block * kLinearRows, std::min(rows, (block + 1) * kLinearRows));
 }
 
 template <class T>
-void forward(const T* x, const T* w, const T* bias, T* y, int64_t rows, int64_t in, int64_t out, bool relu, const Dropout& dropout) {
+void linear_rows(const T* x, const T* w, const T* bias, T* y, int64_t rows, int64_t in, int64_t out, bool relu, const Dropout& dropout) {
   using A = Acc<T>;
   const std::vector<A> right = packed_transpose(w, out, in);
   std::vector<A> start(whole_registers<A>(out));
@@ -54,7 +54,7 @@ Tensor linear(const Tensor& x_, const Tensor& w_, const std::optional<Tensor>& b
   Tensor y = new_empty(x, {rows, out});
   by_float(x, "linear", [&](auto t) {
     using T = typename decltype(t)::type;
-    forward(read<T>(x), read<T>(w), read<T>(b), write<T>(y), rows, in, out, relu, Dropout(seed, dropout));
+    linear_rows(read<T>(x), read<T>(w), read<T>(b), write<T>(y), rows, in, out, relu, Dropout(seed, dropout));
   });
   return y;
 }
@@ -66,8 +66,8 @@ void gradient_of_weight(const A* grad_z, const A* x, int64_t wide, T* grad_w, in
   for (int64_t tile = 0; tile < (out + kTileRows - 1) / kTileRows; ++tile) {
     const int64_t first = tile * kTileRows, count = std::min<int64_t>(kTileRows, out - first);
     std::vector<A> sum(count * wide);
-    for (int64_t r = 0; r < rows; r += kChunk)
-      gemm<A>(grad_z + r * out + first, 1, out, count, std::min(kChunk, rows - r), x + r * wide, wide, wide,
+    for (int64_t r = 0; r < rows; r += kWeightRows)
+      gemm<A>(grad_z + r * out + first, 1, out, count, std::min(kWeightRows, rows - r), x + r * wide, wide, wide,
               [&](int64_t m, int64_t n, const Reg<A>& v) {
                 Reg<A> before;
                 load_register(before, &sum[m * wide + n]);
@@ -80,7 +80,7 @@ void gradient_of_weight(const A* grad_z, const A* x, int64_t wide, T* grad_w, in
 
 // grad_z = grad_y where y is positive (everywhere without y), times scale; and the sum of its rows.
 template <class T>
-void through_relu(const T* __restrict g, const T* __restrict y, Acc<T>* __restrict z, int64_t n, Acc<T> scale) {
+void gate(const T* __restrict g, const T* __restrict y, Acc<T>* __restrict z, int64_t n, Acc<T> scale) {
   if (y)
     for (int64_t i = 0; i < n; ++i) z[i] = widen(y[i]) > 0 ? widen(g[i]) * scale : Acc<T>(0);
   else
@@ -93,10 +93,10 @@ template <class A> void add_rows(const A* __restrict z, A* __restrict sum, int64
 }
 
 template <class T>
-void backward(const T* g, const T* x, const T* w, const T* y, T* grad_x, T* grad_w, T* grad_b, int64_t rows, int64_t in,
+void linear_rows_backward(const T* g, const T* x, const T* w, const T* y, T* grad_x, T* grad_w, T* grad_b, int64_t rows, int64_t in,
               int64_t out, Acc<T> scale) {
   using A = Acc<T>;
-  const int64_t wide = whole_registers<A>(in), blocks = (rows + kBlock - 1) / kBlock;
+  const int64_t wide = whole_registers<A>(in), blocks = (rows + kLinearRows - 1) / kLinearRows;
   const bool as_is = std::is_same_v<T, A> && !y, x_as_is = std::is_same_v<T, A> && wide == in;
   const std::vector<A> right = grad_x ? packed(w, out, in) : std::vector<A>();
   const auto z = std::make_unique_for_overwrite<A[]>(as_is ? 0 : rows * out),
@@ -107,8 +107,8 @@ void backward(const T* g, const T* x, const T* w, const T* y, T* grad_x, T* grad
 #pragma omp parallel num_threads(threads_for(rows * in * out / 16))
   {
     by_blocks<T>(rows, [&](int64_t first, int64_t last) {
-      if (!as_is) through_relu(g + first * out, y ? y + first * out : y, z.get() + first * out, (last - first) * out, scale);
-      add_rows(grad_z + first * out, &sums[first / kBlock * out], last - first, out);
+      if (!as_is) gate(g + first * out, y ? y + first * out : y, z.get() + first * out, (last - first) * out, scale);
+      add_rows(grad_z + first * out, &sums[first / kLinearRows * out], last - first, out);
       for (int64_t r = first; !x_as_is && r < last; ++r)
         for (int64_t j = 0; j < wide; ++j) inputs[r * wide + j] = j < in ? widen(x[r * in + j]) : A(0);
       if (grad_x)
@@ -133,7 +133,7 @@ std::tuple<Tensor, Tensor, Tensor> linear_backward(const Tensor& g_, const Tenso
   Tensor grad_x = new_empty(x, {need_x ? rows : 0, in}), grad_w = new_empty(w, {out, in}), grad_b = new_empty(w, {out});
   by_float(x, "linear_backward", [&](auto t) {
     using T = typename decltype(t)::type;
-    backward(read<T>(g), read<T>(x), read<T>(w), read<T>(y), need_x ? write<T>(grad_x) : nullptr, write<T>(grad_w),
+    linear_rows_backward(read<T>(g), read<T>(x), read<T>(w), read<T>(y), need_x ? write<T>(grad_x) : nullptr, write<T>(grad_w),
              write<T>(grad_b), rows, in, out, static_cast<Acc<T>>(Keep(0, dropout).scale()));
   });
   return {grad_x, grad_w, grad_b};

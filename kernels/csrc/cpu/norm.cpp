@@ -10,7 +10,7 @@
 
 namespace gnnlab {
 
-constexpr int64_t kRows = 64;  // rows taken together; what they add up to is added up in their order
+constexpr int64_t kNormRows = 64;  // rows taken together; what they add up to is added up in their order
 
 // What rows add to the statistics: their number, and for each feature the mean and Σ (z - mean)².
 template <class A> struct Moments {
@@ -54,8 +54,8 @@ template <class T> struct Norm {
   const A* centre = nullptr;
   std::vector<A> scale, shift;  // n = z scale + shift
 
-  int64_t blocks() const { return (rows + kRows - 1) / kRows; }
-  int64_t end(int64_t block) const { return std::min(rows, (block + 1) * kRows); }
+  int64_t blocks() const { return (rows + kNormRows - 1) / kNormRows; }
+  int64_t end(int64_t block) const { return std::min(rows, (block + 1) * kNormRows); }
 
   void set(const A* mean, const A* var) {
     centre = mean;
@@ -67,8 +67,8 @@ template <class T> struct Norm {
     }
   }
 
-  int64_t from(int64_t block) const { return block * kRows * width; }
-  int64_t size(int64_t block) const { return (end(block) - block * kRows) * width; }
+  int64_t from(int64_t block) const { return block * kNormRows * width; }
+  int64_t size(int64_t block) const { return (end(block) - block * kNormRows) * width; }
 
   // z of one block.
   void enter(const T* h, const T* before, A* z, int64_t block) const {
@@ -176,8 +176,8 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> norm(
 #pragma omp for schedule(static)
       for (int64_t block = 0; block < norm.blocks(); ++block) {
         norm.enter(read<T>(h), read<T>(before), zs, block);
-        const int64_t seen = std::min(norm.end(block), norm.real) - block * kRows;
-        if (!part.empty() && seen > 0) part[block].measure(zs + block * kRows * width, seen, width);
+        const int64_t seen = std::min(norm.end(block), norm.real) - block * kNormRows;
+        if (!part.empty() && seen > 0) part[block].measure(zs + block * kNormRows * width, seen, width);
       }
 #pragma omp single
       {

@@ -17,19 +17,23 @@ constexpr int64_t kSerial = 1 << 15;
 
 inline int threads_for(int64_t work) { return work < kSerial ? 1 : static_cast<int>(torch::stable::get_num_threads()); }
 
+// One compiled copy of a body: inlined where one thread runs it and again where several do, the compiler may fuse
+// multiplications and additions in one of the two and not in the other, and the last bit would depend on threads.
+template <class Fn> __attribute__((noinline)) void run(const Fn& fn, int64_t first, int64_t last) { fn(first, last); }
+
 // fn(first, last) over [0, n), in parts of equal size.
 template <class Fn> void parallel(int64_t n, int64_t work, const Fn& fn) {
   const int threads = threads_for(work);
-  if (threads == 1 || n < 2) return fn(int64_t{0}, n);
+  if (threads == 1 || n < 2) return run(fn, 0, n);
   const int64_t parts = std::min<int64_t>(n, work > 64 * kSerial ? threads * 8 : threads);
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
-  for (int64_t part = 0; part < parts; ++part) fn(n * part / parts, n * (part + 1) / parts);
+  for (int64_t part = 0; part < parts; ++part) run(fn, n * part / parts, n * (part + 1) / parts);
 }
 
 // The same for rows that own the ranges of `ptr` [n+1]: parts of equal rows + entries.
 template <class I, class Fn> void parallel(const I* ptr, int64_t n, int64_t work, const Fn& fn) {
   const int threads = threads_for(work);
-  if (threads == 1 || n < 2) return fn(int64_t{0}, n);
+  if (threads == 1 || n < 2) return run(fn, 0, n);
   const int64_t parts = std::min<int64_t>(n, work > 64 * kSerial ? threads * 8 : threads), total = ptr[n] - ptr[0] + n;
   std::vector<int64_t> cut(parts + 1, n);
   cut[0] = 0;
@@ -43,7 +47,7 @@ template <class I, class Fn> void parallel(const I* ptr, int64_t n, int64_t work
     cut[part] = low;
   }
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
-  for (int64_t part = 0; part < parts; ++part) fn(cut[part], cut[part + 1]);
+  for (int64_t part = 0; part < parts; ++part) run(fn, cut[part], cut[part + 1]);
 }
 
 // body(row, lane) for the features of one row: four registers at a time, then one; the odd end once more with the

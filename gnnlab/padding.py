@@ -118,5 +118,5 @@ def check_model(model: nn.Module) -> None:
         if isinstance(module, _BatchNorm) and "rows" not in signature(module.forward).parameters:
             raise UsageError(
                 f"trainer.pad: the model's {name} is a {type(module).__name__} that counts dummy rows in; take "
-                "gnnlab.nn.norm.BatchNorm and hand it rows=batch.real.num_nodes, or train without trainer.pad."
+                "gnnlab.ops.batchnorm.BatchNorm and hand it rows=batch.real.num_nodes, or train without trainer.pad."
             )

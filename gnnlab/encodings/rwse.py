@@ -23,7 +23,7 @@ from gnnlab.batch import Batch
 from gnnlab.encodings.base import Encoding
 from gnnlab.encodings.dense import by_size
 from gnnlab.errors import UsageError
-from gnnlab.nn.norm import BatchNorm
+from gnnlab.ops.batchnorm import BatchNorm
 from gnnlab.packed import Packed
 
 COLUMN_ELEMENTS = 1 << 20  # of a block of columns of Pᵏ of a large graph

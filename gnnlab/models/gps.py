@@ -18,9 +18,9 @@ from gnnlab.nn.conv.base import Conv
 from gnnlab.nn.embedding import FeatureEmbedding, NodeEmbedding
 from gnnlab.nn.head import Head
 from gnnlab.nn.linear import MLP
-from gnnlab.nn.norm import BatchNorm
 from gnnlab.nn.stack import Stack
 from gnnlab.ops import Around
+from gnnlab.ops.batchnorm import BatchNorm
 from gnnlab.spec import GraphSpec
 
 

@@ -5,8 +5,8 @@ from torch import Tensor, nn
 from gnnlab.batch import Batch
 from gnnlab.nn.activation import Activation, activation
 from gnnlab.nn.conv.base import Conv
-from gnnlab.nn.norm import BatchNorm
 from gnnlab.ops import Around
+from gnnlab.ops.batchnorm import BatchNorm
 
 
 class ConvBlock(nn.Module):

@@ -6,8 +6,8 @@ from torch import Tensor, nn
 from gnnlab.batch import Batch
 from gnnlab.nn.conv.base import Conv
 from gnnlab.nn.linear import Linear
-from gnnlab.nn.norm import BatchNorm
 from gnnlab.ops import Around, propagate
+from gnnlab.ops.batchnorm import BatchNorm
 
 
 class GIN(Conv):

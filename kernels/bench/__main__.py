@@ -40,9 +40,7 @@ def main() -> None:
     try:
         failed = measure(arguments.only or BENCHES, rows)
     finally:
-        print(table.markdown(rows))
-        if out and rows:
-            table.write(rows, environment(), out)
+        print(table.write(rows, environment(), out) if out and rows else table.markdown(rows))
     sys.exit(failed)
 
 
@@ -53,7 +51,7 @@ def measure(names: Sequence[str], rows: list[Row]) -> bool:
         try:
             for row in import_module(f"kernels.bench.{name}").rows():
                 rows.append(row)
-                print(" | ".join(table.cells(row)), flush=True)
+                print(f"{row.op}, {row.shape}, {row.kind}: {row.ratio:.1f}× {row.best_peer}", flush=True)
         except Exception:
             traceback.print_exc()
             failed = True

@@ -1,5 +1,6 @@
 """Reductions: of in-neighbours (sum, mean, max, GINE), of messages (sum, PNA's four), of nodes into graphs."""
 
+import warnings
 from collections.abc import Callable, Iterator
 
 import torch
@@ -68,7 +69,9 @@ def torch_scatter(reduce: str, gather: bool) -> Maker:
 def sparse(batch: Batch) -> Function:
     """`torch.sparse`'s CSR product, which is MKL's on Intel's and AMD's CPUs."""
     ones = torch.ones(batch.edge_index.shape[1], device=batch.rowptr.device)
-    matrix = torch.sparse_csr_tensor(batch.rowptr, batch.edge_index[0], ones, (batch.num_nodes,) * 2)
+    with warnings.catch_warnings():  # CSR is "in beta state"
+        warnings.simplefilter("ignore")
+        matrix = torch.sparse_csr_tensor(batch.rowptr, batch.edge_index[0], ones, (batch.num_nodes,) * 2)
     return lambda x: matrix @ x
 
 
@@ -126,7 +129,7 @@ OPS = [
         lambda batch: lambda m: plain_multi(m, batch),
         numbers((4, 1), (8, 2)),
         {"PyG MultiAggregation": pyg_multi} if HAS_PYG else {},
-        tolerance=1e-3,  # PyG's deviation lacks the epsilon
+        tolerance=2e-3,  # PyG's deviation lacks the epsilon
     ),
     Op(
         "gine",

@@ -43,7 +43,8 @@ template <class T, class I> struct Apply {
   T* out;
   template <class Lane> HD void operator()(int64_t row, Lane lane) const {
     const int64_t of = graph[row / heads] * heads + row % heads;
-    auto sum = sum_of(lane, a, [&](int64_t m) { return lane.load(state + (of * a + m) * b) * widen(left[row * a + m]); });
+    const T* states = state + of * a * b;
+    auto sum = sum_of(lane, a, [&](int64_t m) { return lane.load(states + m * b) * widen(left[row * a + m]); });
     if (extra) sum += lane.load(extra + of * b) * (weight ? widen(weight[row]) : Acc<T>(1));
     lane.store(out + row * b, divisor ? sum / widen(divisor[row]) : sum);
   }
@@ -106,7 +107,8 @@ std::tuple<Tensor, Tensor> linear_attention(const Tensor& q_, const Tensor& k_, 
     using T = typename decltype(t)::type;
     using I = typename decltype(i)::type;
     const Products<T, I> p{q, read<I>(ptr), read<I>(graph), ptr.size(0) - 1, nodes, heads};
-    const Tensor state = p.outer(read<T>(k), read<T>(v), features, width), z = p.outer(nullptr, read<T>(k), 1, features);
+    const Tensor state = p.outer(read<T>(k), read<T>(v), features, width);
+    const Tensor z = p.outer(nullptr, read<T>(k), 1, features);
     for_rows_summed<T>(q, nodes * heads, features, write<T>(divisor),
                        Divisor<T, I>{read<T>(q), read<T>(z), p.graph, heads, features});
     out = p.apply(read<T>(q), state, features, width, nullptr, nullptr, read<T>(divisor));
@@ -115,8 +117,9 @@ std::tuple<Tensor, Tensor> linear_attention(const Tensor& q_, const Tensor& k_, 
 }
 
 std::tuple<Tensor, Tensor, Tensor> linear_attention_backward(const Tensor& g_, const Tensor& q_, const Tensor& k_,
-                                                             const Tensor& v_, const Tensor& ptr_, const Tensor& graph_,
-                                                             const Tensor& out_, const Tensor& divisor_, int64_t heads) {
+                                                             const Tensor& v_, const Tensor& ptr_,
+                                                             const Tensor& graph_, const Tensor& out_,
+                                                             const Tensor& divisor_, int64_t heads) {
   const Tensor g = dense(g_), q = dense(q_), k = dense(k_), v = dense(v_), ptr = dense(ptr_), graph = dense(graph_),
                out = dense(out_), divisor = dense(divisor_);
   const int64_t nodes = q.size(0), features = q.size(1) / heads, width = v.size(1) / heads;
@@ -128,7 +131,8 @@ std::tuple<Tensor, Tensor, Tensor> linear_attention_backward(const Tensor& g_, c
     const Products<T, I> p{q, read<I>(ptr), read<I>(graph), ptr.size(0) - 1, nodes, heads};
     for_rows<T>(q, nodes * heads, width, GradNumerator<T>{read<T>(g), read<T>(divisor), width, write<T>(up)});
     for_rows_summed<T>(q, nodes * heads, width, write<T>(down), GradDivisor<T>{read<T>(up), read<T>(out), width});
-    const Tensor state = p.outer(read<T>(v), read<T>(k), width, features), z = p.outer(nullptr, read<T>(k), 1, features);
+    const Tensor state = p.outer(read<T>(v), read<T>(k), width, features);
+    const Tensor z = p.outer(nullptr, read<T>(k), 1, features);
     grad_q = p.apply(read<T>(up), state, width, features, read<T>(down), read<T>(z));
     const Tensor grad_state = p.outer(read<T>(q), read<T>(up), features, width);
     grad_v = p.apply(read<T>(k), grad_state, features, width);

@@ -25,7 +25,10 @@ MODELS = {
 }
 
 
-@pytest.mark.parametrize(("name", "ops"), [*((name, "auto") for name in MODELS), ("gps", "reference")])
+@pytest.mark.parametrize(
+    ("name", "ops"),
+    [*((name, "auto") for name in MODELS), pytest.param("gps", "reference", marks=pytest.mark.slow)],
+)
 def test_two_graphs_serve_ten_shapes(name: str, ops: str) -> None:
     torch._dynamo.reset()
     counters.clear()

@@ -30,7 +30,8 @@ template <class T> struct AttentionForward {
   void operator()(const Head& h, A* scratch) const {
     const Rows<const A> k = a.copy(a.rows(a.qkv, h, 1, 3), h.n, scratch);
     const Rows<const A> v = a.copy(a.rows(a.qkv, h, 2, 3), h.n, scratch + a.room(h.n));
-    for_panels<A>(h.n, [&]<int R>(int64_t query, int count) { panel<R>(h, query, count, k, v, scratch + 2 * a.room(h.n)); });
+    A* panels = scratch + 2 * a.room(h.n);
+    for_panels<A>(h.n, [&]<int R>(int64_t query, int count) { panel<R>(h, query, count, k, v, panels); });
   }
 
   template <int R>
@@ -131,7 +132,8 @@ template <class T> struct AttentionBackward {
     std::fill_n(mixed, size, A(0));
     for (int64_t key = 0; key < h.n; key += kBlock) {
       const int64_t keys = std::min(h.n - key, kBlock);
-      for (int64_t j = 0; j < keys; j += kKeys) score_gradients(p, key + j, weights + j * kQueries, slopes + j * kQueries);
+      for (int64_t j = 0; j < keys; j += kKeys)
+        score_gradients(p, key + j, weights + j * kQueries, slopes + j * kQueries);
       mix<A, R>(slopes, k.from(key), keys, a.width, mixed);
       spread<A>(slopes, q, count, a.padded, grad_k.from(key), keys);
       spread<A>(weights, g_rows, count, a.padded, grad_v.from(key), keys);

@@ -48,7 +48,8 @@ template <class T> struct Attention {
 
   // The tile of kKeys keys and kQueries queries is a group of random.h: key by key, query by query.
   void kept(const Head& h, int64_t query, int64_t key, uint32_t (&bits)[kKeys + 1]) const {
-    keep.group(static_cast<uint64_t>((h.first + query) * heads + h.head) << 24 | static_cast<uint64_t>(key / kKeys), bits);
+    const uint64_t row = (h.first + query) * heads + h.head;
+    keep.group(row << 24 | static_cast<uint64_t>(key / kKeys), bits);
   }
 
   // The place of the bias of a query and a key; the next query's is n·heads further on.
@@ -63,7 +64,8 @@ template <class T> struct Attention {
 };
 
 // body(head, scratch) for every head of every graph with nodes; scratch has room for body.numbers(nodes) numbers.
-template <class T, class I, class Body> void for_heads(const Body& body, int64_t heads, int64_t width, const Tensor& ptr_) {
+template <class T, class I, class Body>
+void for_heads(const Body& body, int64_t heads, int64_t width, const Tensor& ptr_) {
   using A = Acc<T>;
   const I* ptr = read<I>(ptr_);
   const int64_t tasks = (ptr_.size(0) - 1) * heads;

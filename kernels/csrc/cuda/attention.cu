@@ -248,7 +248,8 @@ __global__ void backward_key_kernel(Attention<T> a, const T* g_, const Acc<T>* l
       Gradients<A> d{0, 0};
       if (lane < queries) {
         const int64_t at = (t.first + query + lane) * a.heads + t.head;
-        d = gradients(a, keep, t, query + lane, t.node + j, k.dot(j, q, lane), v.dot(j, g, lane), logsum[at], means[at]);
+        d = gradients(a, keep, t, query + lane, t.node + j, k.dot(j, q, lane), v.dot(j, g, lane), logsum[at],
+                      means[at]);
       }
       slopes[j][lane] = d.slope;
       weights[j][lane] = d.weight;

@@ -32,16 +32,22 @@ def by_size(
     A progress bar called `name` appears after two seconds.
     """
     values = torch.zeros(graphs.num_nodes, width)
+    for _, nodes, group in groups(graphs, name):
+        small = nodes.shape[1] <= LARGEST_DENSE
+        values[nodes] = (dense(adjacency(group)) if small else sparse(_sparse(group))).to(values.dtype)
+    return values
+
+
+def groups(graphs: Packed, name: str) -> Iterator[tuple[Tensor, Tensor, Packed]]:
+    """Graphs of equal size: their numbers [g] and nodes [g, n], and the g graphs. Large ones come one by one."""
     sizes = graphs.ptr.diff()
     with one_thread(), tqdm(total=graphs.num_nodes, desc=name, unit="node", delay=2, leave=False) as progress:
         for n in sizes[sizes > 0].unique().tolist():
-            small = n <= LARGEST_DENSE
-            for index in (sizes == n).nonzero()[:, 0].split(max(1, ELEMENTS // n**2) if small else 1):
+            count = max(1, ELEMENTS // n**2) if n <= LARGEST_DENSE else 1
+            for index in (sizes == n).nonzero()[:, 0].split(count):
                 nodes = graphs.ptr[index, None] + torch.arange(n)
-                group = graphs.take(index)
-                values[nodes] = (dense(_dense(group, n)) if small else sparse(_sparse(group))).to(values.dtype)
+                yield index, nodes, graphs.take(index)
                 progress.update(nodes.numel())
-    return values
 
 
 @contextmanager
@@ -55,11 +61,13 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _dense(graphs: Packed, n: int) -> Tensor:
-    source, target = graphs.edge_index
-    adjacency = torch.zeros(graphs.num_nodes * n)
-    adjacency.index_add_(0, source * n + target % n, torch.ones(graphs.num_edges))
-    return adjacency.view(-1, n, n)
+def adjacency(group: Packed) -> Tensor:
+    """[g, n, n] of graphs of equal size."""
+    n = group.num_nodes // group.num_graphs
+    source, target = group.edge_index
+    counts = torch.zeros(group.num_nodes * n)
+    counts.index_add_(0, source * n + target % n, torch.ones(group.num_edges))
+    return counts.view(-1, n, n)
 
 
 def _sparse(graph: Packed) -> csr_array:

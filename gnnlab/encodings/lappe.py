@@ -1,57 +1,46 @@
 """LapPE: the K eigenvectors of the graph Laplacian with the smallest eigenvalues.
 
-Dwivedi et al., Benchmarking Graph Neural Networks (2020), and Rampášek et al., Recipe for a General,
-Powerful, Scalable Graph Transformer (2022). With S = 1 (`none`) or D^-½ (`sym`, `rw`):
+Dwivedi et al., Benchmarking Graph Neural Networks (2020), Kreuzer et al., Rethinking Graph Transformers with
+Spectral Attention (NeurIPS 2021), and Rampášek et al., Recipe for a General, Powerful, Scalable Graph Transformer
+(NeurIPS 2022). See `gnnlab.encodings.laplacian` for the Laplacians and their eigenvectors.
 
-    S (D − A) S v = λ v,  and u = S v for `rw`, an eigenvector of D⁻¹ (D − A).
-
-Self-loops do not count and parallel edges add up. S is 1 at an isolated node, so 0 is an eigenvalue once for
-each connected component. Node attributes `lappe_vec` [N, K], unit vectors per graph, and `lappe_val` [N, K],
-each node's copy of its graph's eigenvalues, clamped to ≥ 0; a graph of n < K nodes has zeros in the last K − n
-columns.
-
-Eigenvectors are defined up to sign, and up to rotation where an eigenvalue repeats. The stored sign makes the
-entry of largest magnitude positive (the first among ties); the stored basis of a repeated eigenvalue is
-LAPACK's, hence arbitrary. In training every graph draws a sign for each column, anew in each batch.
+Node attributes `lappe_vec` [N, K], unit vectors per graph, and `lappe_val` [N, K], each node's copy of its graph's
+eigenvalues; a graph of n < K nodes has zeros in the last K − n columns. Eigenvectors are defined up to sign, and up
+to rotation where an eigenvalue repeats. In training every graph draws a sign for each column, anew in each batch.
 """
 
 import logging
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import numpy as np
 import torch
-from scipy.sparse import csr_array, diags_array
-from scipy.sparse.linalg import eigsh
 from torch import Tensor, nn
-from torch.nn.functional import pad
 
 from gnnlab.batch import Batch
-from gnnlab.encodings.base import Encoding
-from gnnlab.encodings.dense import by_size
+from gnnlab.encodings.laplacian import Laplacian
+from gnnlab.encodings.spectrum import Spectral, Spectrum
 from gnnlab.errors import UsageError
-from gnnlab.packed import Packed
+from gnnlab.packed import Packed, repeat
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class LapPE(Encoding):
+class LapPE(Spectral):
     """K = `k` eigenvectors → learnt half `net` of width `dim`.
 
     `skip_trivial` leaves out the first vector, which is constant on a connected graph (benchmarking-gnns
-    leaves it out, GraphGPS keeps it). `net`: see `DeepSet` and `SignedLinear`.
+    leaves it out, GraphGPS keeps it). `net`: see `DeepSet`, `Transformer` and `SignedLinear`.
     """
 
-    needs: ClassVar[tuple[str, ...]] = ("undirected",)
     gives: ClassVar[tuple[str, ...]] = ("lappe",)
     ambiguous_basis: ClassVar[bool] = True
 
     k: int = 8
     dim: int | None = None
-    laplacian: Literal["none", "sym", "rw"] = "none"
+    laplacian: Laplacian = "none"
     skip_trivial: bool = False
-    net: Literal["deepset", "linear"] = "deepset"
+    net: Literal["deepset", "transformer", "linear"] = "deepset"
 
     def __post_init__(self) -> None:
         if self.k < 1:
@@ -62,80 +51,22 @@ class LapPE(Encoding):
     def cache_key(self) -> dict:
         return {"k": self.k, "laplacian": self.laplacian, "skip_trivial": self.skip_trivial}
 
-    def precompute(self, graphs: Packed) -> dict[str, Tensor]:
-        """Raises `UsageError` on a directed graph; warns how many graphs lose a part of an eigenspace."""
-        _check_undirected(graphs)
-        columns = by_size(graphs, 2 * self.k + 1, self._dense, self._sparse, "lappe")
-        vectors, values = columns[:, : self.k], columns[:, self.k :]
-        first = graphs.ptr[:-1][graphs.ptr.diff() > self.k + self.skip_trivial]
-        cut = int(torch.isclose(values[first, -2], values[first, -1], rtol=1e-5, atol=1e-6).sum())
-        if cut:
-            log.warning(
-                "LapPE(k=%d) cuts through a repeated eigenvalue in %d of %d graphs: which of its eigenvectors are "
-                "kept there is arbitrary.",
-                self.k,
-                cut,
-                graphs.num_graphs,
-            )
-        return {"lappe_vec": vectors.contiguous(), "lappe_val": values[:, :-1].contiguous()}
+    @property
+    def pairs(self) -> int:
+        return self.k + self.skip_trivial + 1
+
+    def from_spectrum(self, graphs: Packed, spectrum: Spectrum) -> dict[str, Tensor]:
+        """Warns how many graphs lose a part of an eigenspace."""
+        spectrum.warn_of_cuts(self.k + self.skip_trivial, graphs, f"LapPE(k={self.k})")
+        vectors, values = spectrum.first(self.k, int(self.skip_trivial))
+        values = values.where(values.isfinite(), 0)
+        owner = repeat(torch.arange(graphs.num_graphs), graphs.ptr.diff())
+        return {"lappe_vec": vectors.contiguous(), "lappe_val": values[owner]}
 
     def encoder(self, dim: int) -> nn.Module:
-        return DeepSet(dim, self.skip_trivial) if self.net == "deepset" else SignedLinear(self.k, dim)
-
-    def _scale(self, degree: Tensor) -> Tensor:
-        return torch.ones_like(degree) if self.laplacian == "none" else degree.clamp(min=1).rsqrt()
-
-    def _dense(self, adjacency: Tensor) -> Tensor:
-        adjacency = adjacency.double()
-        adjacency.diagonal(dim1=-2, dim2=-1).zero_()
-        degree = adjacency.sum(-1)
-        scale = self._scale(degree)
-        laplacian = scale[..., None] * (torch.diag_embed(degree) - adjacency) * scale[..., None, :]
-        values, vectors = torch.linalg.eigh(laplacian)
-        return self._columns(values, vectors, scale)
-
-    def _sparse(self, adjacency: csr_array) -> Tensor:
-        """Shift-invert Lanczos about a point just below the spectrum, from a fixed vector; dense for all of it."""
-        others = csr_array(adjacency - diags_array(adjacency.diagonal()), dtype=np.float64)
-        degree = torch.from_numpy(others.sum(1))
-        wanted = self.k + 1 + self.skip_trivial
-        if wanted >= len(degree):
-            return self._dense(torch.from_numpy(others.toarray()))
-        scale = self._scale(degree)
-        s = diags_array(scale.numpy())
-        laplacian = (s @ (diags_array(degree.numpy()) - others) @ s).tocsc()
-        start = np.random.default_rng(0).standard_normal(len(degree))
-        values, vectors = eigsh(laplacian, wanted, sigma=-0.01, v0=start)
-        order = values.argsort()
-        return self._columns(torch.from_numpy(values[order]), torch.from_numpy(vectors[:, order]), scale)
-
-    def _columns(self, values: Tensor, vectors: Tensor, scale: Tensor) -> Tensor:
-        """Ascending eigenpairs [..., n], [..., n, n] → K vectors, K values and the next value: [..., n, 2K+1]."""
-        k, first = self.k, int(self.skip_trivial)
-        values, vectors = values[..., first : first + k + 1].clamp(min=0), vectors[..., first : first + k]
-        if self.laplacian == "rw":
-            vectors = nn.functional.normalize(vectors * scale[..., None], dim=-2)
-        vectors = pad(_fix_signs(vectors), (0, k - vectors.shape[-1]))
-        values = pad(values, (0, k + 1 - values.shape[-1]))[..., None, :]
-        return torch.cat([vectors, values.expand(*vectors.shape[:-1], k + 1)], -1)
-
-
-def _fix_signs(vectors: Tensor) -> Tensor:
-    size = vectors.abs()
-    largest = (size > (1 - 1e-6) * size.amax(-2, keepdim=True)).int().argmax(-2, keepdim=True)
-    return vectors * vectors.gather(-2, largest).sign()
-
-
-def _check_undirected(graphs: Packed) -> None:
-    source, target = graphs.edge_index
-    reverse_missing = (source != target[graphs.transpose]) | (target != source[graphs.transpose])
-    if reverse_missing.any():
-        edge = reverse_missing.int().argmax()
-        graph = int(torch.searchsorted(graphs.edge_ptr, edge, right=True)) - 1
-        raise UsageError(
-            f"LapPE needs undirected graphs, and graph {graph} has an edge without its reverse: add the reverse "
-            "edges (torch_geometric.transforms.ToUndirected) or choose another encoding, such as rwse."
-        )
+        if self.net == "linear":
+            return SignedLinear(self.k, dim)
+        return (DeepSet if self.net == "deepset" else Transformer)(dim, self.skip_trivial)
 
 
 def random_signs(batch: Batch, vectors: Tensor) -> Tensor:
@@ -144,13 +75,16 @@ def random_signs(batch: Batch, vectors: Tensor) -> Tensor:
     return vectors * signs[batch.batch]
 
 
-class DeepSet(nn.Module):
-    """GraphGPS: Σ_k φ(v_ik, λ_k), φ = Linear 2 → 2p, ReLU, Linear 2p → p, ReLU, over the frequencies a graph has."""
+class Frequencies(nn.Module):
+    """Σ_k h_ik over the eigenpairs that a graph has; `mix` makes h [N, K, p] of the pairs (v_ik, λ_k) [N, K, 2]."""
 
-    def __init__(self, dim: int, skip_trivial: bool) -> None:
+    def __init__(self, skip_trivial: bool) -> None:
         super().__init__()
         self.skipped = int(skip_trivial)
-        self.phi = nn.Sequential(nn.Linear(2, 2 * dim), nn.ReLU(), nn.Linear(2 * dim, dim), nn.ReLU())
+
+    def mix(self, pairs: Tensor, present: Tensor) -> Tensor:
+        """`present` [N, K] bool."""
+        raise NotImplementedError
 
     def forward(self, batch: Batch) -> Tensor:
         vectors, values = batch.node["lappe_vec"], batch.node["lappe_val"]
@@ -158,7 +92,40 @@ class DeepSet(nn.Module):
             vectors = random_signs(batch, vectors)
         count = (batch.ptr.diff() - self.skipped)[batch.batch, None]
         present = torch.arange(vectors.shape[1], device=vectors.device) < count
-        return (self.phi(torch.stack([vectors, values], -1)) * present[..., None]).sum(1)
+        return (self.mix(torch.stack([vectors, values], -1), present) * present[..., None]).sum(1)
+
+
+class DeepSet(Frequencies):
+    """GraphGPS: h_ik = φ(v_ik, λ_k), φ = Linear 2 → 2p, ReLU, Linear 2p → p, ReLU."""
+
+    def __init__(self, dim: int, skip_trivial: bool) -> None:
+        super().__init__(skip_trivial)
+        self.phi = nn.Sequential(nn.Linear(2, 2 * dim), nn.ReLU(), nn.Linear(2 * dim, dim), nn.ReLU())
+
+    def mix(self, pairs: Tensor, present: Tensor) -> Tensor:
+        return self.phi(pairs)
+
+
+class Transformer(Frequencies):
+    """SAN: Linear 2 → p, then `layers` transformer layers over the frequencies of each node.
+
+    Of 4 heads where p has a multiple of 4, feed-forward width 2p and no dropout.
+    """
+
+    def __init__(self, dim: int, skip_trivial: bool, layers: int = 2) -> None:
+        super().__init__(skip_trivial)
+        self.embed = nn.Linear(2, dim)
+        heads = 4 if dim % 4 == 0 else 1
+        self.layers = nn.ModuleList(
+            nn.TransformerEncoderLayer(dim, heads, 2 * dim, dropout=0.0, batch_first=True) for _ in range(layers)
+        )
+
+    def mix(self, pairs: Tensor, present: Tensor) -> Tensor:
+        h = self.embed(pairs)
+        absent = ~present & present.any(1, keepdim=True)  # a node without any attends to all, which come to nothing
+        for layer in self.layers:
+            h = layer(h, src_key_padding_mask=absent)
+        return h
 
 
 class SignedLinear(nn.Module):

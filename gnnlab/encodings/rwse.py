@@ -12,18 +12,17 @@ Node attribute `rwse` [N, steps].
 
 from dataclasses import dataclass
 from math import isqrt
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 import torch
 from scipy.sparse import csr_array, diags_array
 from torch import Tensor, nn
 
-from gnnlab.batch import Batch
 from gnnlab.encodings.base import Encoding
 from gnnlab.encodings.dense import by_size
+from gnnlab.encodings.linear import LinearEncoder, Norm
 from gnnlab.errors import UsageError
-from gnnlab.ops.batchnorm import BatchNorm
 from gnnlab.packed import Packed
 
 COLUMN_ELEMENTS = 1 << 20  # of a block of columns of Pᵏ of a large graph
@@ -40,7 +39,7 @@ class RWSE(Encoding):
 
     steps: int = 20
     dim: int | None = None
-    norm: Literal["batch", "none"] = "batch"
+    norm: Norm = "batch"
 
     def __post_init__(self) -> None:
         if self.steps < 1:
@@ -53,7 +52,7 @@ class RWSE(Encoding):
         return {"rwse": by_size(graphs, self.steps, self._dense, self._sparse, "rwse")}
 
     def encoder(self, dim: int) -> nn.Module:
-        return RWSEEncoder(self.steps, dim, self.norm)
+        return LinearEncoder("rwse", self.steps, dim, self.norm)
 
     def _dense(self, adjacency: Tensor) -> Tensor:
         """diag P^(a+bm) = Σ_j (P^a)_ij (P^bm)_ji, so that powers 1 … m and multiples of m suffice, m² ≈ steps."""
@@ -81,18 +80,3 @@ class RWSE(Encoding):
                 power = walk @ power
                 returns[nodes, step] = power[nodes, nodes - first]
         return torch.from_numpy(returns)
-
-
-class RWSEEncoder(nn.Module):
-    """Batch with `rwse` [N, steps] → [N, dim]."""
-
-    def __init__(self, steps: int, dim: int, norm: Literal["batch", "none"]) -> None:
-        super().__init__()
-        self.norm = BatchNorm(steps) if norm == "batch" else None
-        self.linear = nn.Linear(steps, dim)
-
-    def forward(self, batch: Batch) -> Tensor:
-        steps = batch.node["rwse"]
-        if self.norm is not None:
-            steps = self.norm(steps, rows=batch.real.num_nodes)
-        return self.linear(steps)

@@ -15,6 +15,7 @@ from gnnlab.packed import Packed
 from gnnlab.testing import assert_encoding_lawful
 
 LAPLACIANS = ["none", "sym", "rw"]
+NETS = ["deepset", "transformer", "linear"]
 RANDOM = nx.gnp_random_graph(34, 0.2, seed=1)
 GRAPHS = {
     "random": RANDOM,
@@ -99,9 +100,9 @@ def test_the_largest_entry_is_positive_the_first_among_ties():
     assert (vectors.gather(0, first[None]) > 0).all()
 
 
-@pytest.mark.parametrize("laplacian", LAPLACIANS)
-def test_keeps_the_laws(laplacian):
-    assert_encoding_lawful(LapPE(laplacian=laplacian, skip_trivial=True, net="linear"))
+@pytest.mark.parametrize(("laplacian", "net"), [("none", "linear"), ("sym", "deepset"), ("rw", "transformer")])
+def test_keeps_the_laws(laplacian, net):
+    assert_encoding_lawful(LapPE(laplacian=laplacian, skip_trivial=True, net=net))
 
 
 def test_does_not_depend_on_the_rest_of_the_split():
@@ -148,13 +149,20 @@ def test_refuses_directed_graphs_and_names_the_first():
         LapPE().precompute(graphs)
 
 
-@pytest.mark.parametrize(("net", "parameters"), [("deepset", 6 * 16 + 2 * 16**2 + 16), ("linear", 10 * 16 + 16)])
+@pytest.mark.parametrize(
+    ("net", "parameters"),
+    [
+        ("deepset", 6 * 16 + 2 * 16**2 + 16),
+        ("linear", 10 * 16 + 16),
+        ("transformer", 48 + 2 * (4 * 272 + 33 * 16 + 34 * 16 + 64)),
+    ],
+)
 def test_parameter_counts(net, parameters):
     encoder = LapPE(k=10, net=net).encoder(16)
     assert sum(parameter.numel() for parameter in encoder.parameters()) == parameters
 
 
-@pytest.mark.parametrize("net", ["deepset", "linear"])
+@pytest.mark.parametrize("net", NETS)
 def test_each_graph_draws_its_own_signs_in_training_alone(net):
     torch.manual_seed(0)
     encoding, batch = encoded(*[nx.path_graph(4)] * 128, k=3, net=net)
@@ -166,7 +174,7 @@ def test_each_graph_draws_its_own_signs_in_training_alone(net):
 
 
 @pytest.mark.parametrize("skip_trivial", [False, True])
-@pytest.mark.parametrize("net", ["deepset", "linear"])
+@pytest.mark.parametrize("net", NETS)
 def test_columns_a_graph_lacks_contribute_nothing(net, skip_trivial):
     k = 6 - skip_trivial
     exact, batch = encoded(nx.path_graph(6), k=k, net=net, skip_trivial=skip_trivial)
@@ -177,7 +185,7 @@ def test_columns_a_graph_lacks_contribute_nothing(net, skip_trivial):
 
 
 @pytest.mark.parametrize("skip_trivial", [False, True])
-@pytest.mark.parametrize("net", ["deepset", "linear"])
+@pytest.mark.parametrize("net", NETS)
 def test_degenerate_graphs_are_finite(net, skip_trivial):
     graphs = [nx.empty_graph(1), nx.empty_graph(5), nx.empty_graph(0), GRAPHS["isolated node"]]
     encoding, batch = encoded(*graphs, net=net, skip_trivial=skip_trivial)

@@ -1,0 +1,99 @@
+"""Networks on many columns at once: each graph times a number of columns of its own, without padding.
+
+A row is a pair (node i, column j); rows lie node after node. Each edge of the graph appears once in each column, so a
+message-passing layer on the rows runs on every column by itself. With the nodes as columns, the rows are
+the pairs of nodes of the same graph, in the order of `gnnlab.ops.attention`: what pair encodings live on.
+"""
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad
+
+from gnnlab.batch import Batch, Real
+from gnnlab.ops import Around, linear, propagate
+from gnnlab.ops.batchnorm import BatchNorm
+
+
+def node_pairs(batch: Batch) -> Batch:
+    """The rows (i, j) of all nodes i, j of the same graph."""
+    return batch.once("node_pairs", lambda batch: columns(batch, batch.ptr.diff()))
+
+
+def columns(batch: Batch, counts: Tensor) -> Batch:
+    """Rows [P] of `counts` [B] columns for each node of a graph, and the edges between them, as a batch.
+
+    Its graphs are the nodes of `batch`: `batch` [P] is a row's node, `node["column"]` [P] its column from 0 on, and
+    `pool` reduces the columns of each node.
+    """
+    width = counts[batch.batch]
+    first = _pointers(width)
+    node = torch.repeat_interleave(torch.arange(len(width), device=width.device), width)
+    row = torch.arange(len(node), device=width.device)
+    column = row - first[node]
+
+    def edges(ptr: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Pointers of the rows, and for each of their edges its row and its number among those of `batch`."""
+        degree = ptr.diff()[node]
+        own, of = _pointers(degree), torch.repeat_interleave(row, degree)
+        return own, of, ptr[node[of]] + torch.arange(len(of), device=of.device) - own[of]
+
+    rowptr, target, edge = edges(batch.rowptr)
+    source = first[batch.edge_index[0][edge]] + column[target]
+    colptr, leaving, place = edges(batch.colptr)
+    out_node = batch.out_target[place]
+    out_target = first[out_node] + column[leaving]
+    transpose = rowptr[out_target] + batch.transpose[place] - batch.rowptr[out_node]
+    real = Real()
+    if batch.real.num_nodes is not None:
+        rows = first[batch.real.num_nodes]
+        real = Real(rows, rowptr[rows], batch.real.num_nodes)
+    index = torch.stack([source, target])
+    arrays = (index, first, node, rowptr, colptr, transpose, out_target)
+    return Batch(*arrays, max_nodes=batch.max_nodes, node={"column": column}, real=real)
+
+
+def _pointers(counts: Tensor) -> Tensor:
+    return pad(counts.cumsum(0), (1, 0))
+
+
+class Linear(nn.Linear):
+    """`torch.nn.Linear` in one op."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return linear(input, self.weight, self.bias)
+
+
+class Perceptron(nn.Module):
+    """Linear maps through `widths` with BatchNorm and ReLU between them: [P, widths[0]] to [P, widths[-1]]."""
+
+    def __init__(self, *widths: int) -> None:
+        super().__init__()
+        self.linears = nn.ModuleList(Linear(a, b) for a, b in pairwise(widths))
+        self.norms = nn.ModuleList(map(BatchNorm, widths[1:-1]))
+
+    def forward(self, x: Tensor, rows: Tensor | None = None) -> Tensor:
+        """`rows` [1]: how many rows are not padding."""
+        *hidden, last = self.linears
+        for layer, norm in zip(hidden, self.norms, strict=True):
+            x = norm(layer(x), around=Around(relu=True), rows=rows)
+        return last(x)
+
+
+class GIN(nn.Module):
+    """Layers x' = MLP((1 + ε) x + Σ_j x_j) on rows, [P, in] to [P, out]; each MLP has `depth` linear maps.
+
+    Xu et al., "How Powerful are Graph Neural Networks?", ICLR 2019.
+    """
+
+    def __init__(self, in_dim: int, hidden: int, out_dim: int, layers: int, depth: int) -> None:
+        super().__init__()
+        widths = [in_dim, *[hidden] * (layers - 1), out_dim]
+        self.eps = nn.Parameter(torch.zeros(layers))
+        self.layers = nn.ModuleList(Perceptron(a, *[hidden] * (depth - 1), b) for a, b in pairwise(widths))
+
+    def forward(self, x: Tensor, rows: Batch) -> Tensor:
+        for eps, layer in zip(self.eps, self.layers, strict=True):
+            x = layer(propagate(x, rows, root=(1 + eps).expand(x.shape[0])), rows.real.num_nodes)
+        return x

@@ -1,0 +1,85 @@
+"""Graph Laplacians and their smallest eigenpairs.
+
+With S = 1 (`none`) or D^-½ (`sym`, `rw`):
+
+    S (D − A) S v = λ v,  and u = S v for `rw`, an eigenvector of D⁻¹ (D − A).
+
+Self-loops do not count and parallel edges add up. S is 1 at an isolated node, so 0 is an eigenvalue once for each
+connected component. Computed in float64. The sign of a vector makes its entry of largest magnitude positive (the
+first among ties); the basis of a repeated eigenvalue is LAPACK's, hence arbitrary.
+"""
+
+from typing import Literal
+
+import numpy as np
+import torch
+from scipy.sparse import csr_array, diags_array
+from scipy.sparse.linalg import eigsh
+from torch import Tensor
+from torch.nn.functional import normalize, pad
+
+from gnnlab.errors import UsageError
+from gnnlab.packed import Packed
+
+Laplacian = Literal["none", "sym", "rw"]
+
+
+def check_undirected(graphs: Packed) -> None:
+    """Raise `UsageError` where an edge has no reverse."""
+    source, target = graphs.edge_index
+    reverse_missing = (source != target[graphs.transpose]) | (target != source[graphs.transpose])
+    if reverse_missing.any():
+        edge = reverse_missing.int().argmax()
+        graph = int(torch.searchsorted(graphs.edge_ptr, edge, right=True)) - 1
+        raise UsageError(
+            f"A Laplacian's eigenvectors need undirected graphs, and graph {graph} has an edge without its reverse: "
+            "add the reverse edges (torch_geometric.transforms.ToUndirected) or choose another encoding, such as rwse."
+        )
+
+
+def dense_eigenpairs(adjacency: Tensor, laplacian: Laplacian, width: int) -> Tensor:
+    """Adjacencies [g, n, n] to [g, n, width + 1]: vectors, and in row i of the last column the i-th value."""
+    adjacency = adjacency.double()
+    adjacency.diagonal(dim1=-2, dim2=-1).zero_()
+    degree = adjacency.sum(-1)
+    scale = _scale(degree, laplacian)
+    matrix = scale[..., None] * (torch.diag_embed(degree) - adjacency) * scale[..., None, :]
+    values, vectors = torch.linalg.eigh(matrix)
+    return _columns(values, vectors, scale, laplacian, width)
+
+
+def sparse_eigenpairs(adjacency: csr_array, laplacian: Laplacian, width: int) -> Tensor:
+    """The same of one adjacency [n, n].
+
+    Shift-invert Lanczos about a point just below the spectrum, from a fixed vector; dense for all of it.
+    """
+    others = csr_array(adjacency - diags_array(adjacency.diagonal()), dtype=np.float64)
+    degree = torch.from_numpy(others.sum(1))
+    if width >= len(degree):
+        return dense_eigenpairs(torch.from_numpy(others.toarray()), laplacian, width)
+    scale = _scale(degree, laplacian)
+    s = diags_array(scale.numpy())
+    matrix = (s @ (diags_array(degree.numpy()) - others) @ s).tocsc()
+    start = np.random.default_rng(0).standard_normal(len(degree))
+    values, vectors = eigsh(matrix, width, sigma=-0.01, v0=start)
+    order = values.argsort()
+    return _columns(torch.from_numpy(values[order]), torch.from_numpy(vectors[:, order]), scale, laplacian, width)
+
+
+def _scale(degree: Tensor, laplacian: Laplacian) -> Tensor:
+    return torch.ones_like(degree) if laplacian == "none" else degree.clamp(min=1).rsqrt()
+
+
+def _columns(values: Tensor, vectors: Tensor, scale: Tensor, laplacian: Laplacian, width: int) -> Tensor:
+    count, n = min(width, values.shape[-1]), vectors.shape[-2]
+    values, vectors = values[..., :count].clamp(min=0), vectors[..., :count]
+    if laplacian == "rw":
+        vectors = normalize(vectors * scale[..., None], dim=-2)
+    values = pad(values, (0, n - count))[..., None]
+    return torch.cat([pad(_fix_signs(vectors), (0, width - count)), values], -1)
+
+
+def _fix_signs(vectors: Tensor) -> Tensor:
+    size = vectors.abs()
+    largest = (size > (1 - 1e-6) * size.amax(-2, keepdim=True)).int().argmax(-2, keepdim=True)
+    return vectors * vectors.gather(-2, largest).sign()

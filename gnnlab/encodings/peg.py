@@ -1,0 +1,78 @@
+"""PEG: Wang et al., "Equivariant and Stable Positional Encoding for More Powerful Graph Neural Networks", ICLR 2022.
+
+Of the positions p_i, the first K eigenvectors of the Laplacian at node i, only the distances along edges are used:
+they stay as they are when p is turned, mirrored or given in another basis of an eigenspace, and vary little with the
+graph. `DistanceGate` is what the paper scales messages by. The encoding itself brings the distances to the nodes,
+Σ_j MLP(‖p_i − p_j‖²), so that it goes with every model. Where K would cut an eigenspace, a graph
+keeps the vectors below it. Node attribute `peg_vec` [N, K]; columns that a graph lacks hold zeros.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from gnnlab.batch import Batch
+from gnnlab.encodings.laplacian import Laplacian
+from gnnlab.encodings.spectrum import Spectral, Spectrum
+from gnnlab.errors import UsageError
+from gnnlab.ops import aggregate
+from gnnlab.packed import Packed, repeat
+
+
+@dataclass(frozen=True)
+class PEG(Spectral):
+    """PEG (Wang et al., ICLR 2022): distances between `k` eigenvectors along edges → MLP → sum, of width `dim`."""
+
+    gives: ClassVar[tuple[str, ...]] = ("peg",)
+    ambiguous_basis: ClassVar[bool] = True
+
+    k: int = 8
+    dim: int | None = None
+    laplacian: Laplacian = "none"
+
+    def __post_init__(self) -> None:
+        if self.laplacian == "rw":
+            raise UsageError("PEG needs orthonormal eigenvectors: encoding.peg.laplacian is none or sym.")
+
+    @property
+    def pairs(self) -> int:
+        return self.k + 1
+
+    def from_spectrum(self, graphs: Packed, spectrum: Spectrum) -> dict[str, Tensor]:
+        vectors, values = spectrum.first_whole(self.k)
+        owner = repeat(torch.arange(graphs.num_graphs), graphs.ptr.diff())
+        return {"peg_vec": vectors * values.isfinite()[owner]}
+
+    def encoder(self, dim: int) -> nn.Module:
+        return PEGEncoder(dim)
+
+
+def squared_distances(batch: Batch) -> Tensor:
+    """‖p_i − p_j‖² for each edge, [E, 1]."""
+    source, target = batch.edge_index
+    positions = batch.node["peg_vec"]
+    return (positions[source] - positions[target]).square().sum(1, keepdim=True)
+
+
+class PEGEncoder(nn.Module):
+    """Batch with `peg_vec` [N, K] → [N, dim]: MLP 1 → dim → dim of squared distances, summed over in-edges."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.mlp = nn.Sequential(nn.Linear(1, dim), nn.ReLU(), nn.Linear(dim, dim))
+
+    def forward(self, batch: Batch) -> Tensor:
+        return aggregate(self.mlp(squared_distances(batch)), batch)
+
+
+class DistanceGate(nn.Module):
+    """σ(MLP(‖p_i − p_j‖²)), MLP 1 → dim → 1: Batch with `peg_vec` → [E] in (0, 1), an edge weight for every conv."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.mlp = nn.Sequential(nn.Linear(1, dim), nn.ReLU(), nn.Linear(dim, 1))
+
+    def forward(self, batch: Batch) -> Tensor:
+        return torch.sigmoid(self.mlp(squared_distances(batch)))[:, 0]

@@ -11,7 +11,7 @@ from gnnlab.errors import UsageError
 
 Level = Literal["graph", "node"]
 Target = Literal["regression", "binary", "multiclass", "multilabel"]
-Metric = Literal["mae", "accuracy", "balanced_accuracy", "roc_auc", "ap"]
+Metric = Literal["mae", "rmse", "accuracy", "balanced_accuracy", "f1", "roc_auc", "ap"]
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,16 @@
 
 import logging
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
+from torch import Tensor
 
 from gnnlab.datasets.check import check_split
-from gnnlab.datasets.source import DataSource
+from gnnlab.datasets.source import DataSource, RawFiles, check_file
 from gnnlab.errors import UsageError
 from gnnlab.packed import Packed
 from gnnlab.spec import GraphSpec
@@ -73,9 +76,40 @@ class Dataset(ABC):
         return splits
 
 
+@dataclass(frozen=True)
+class RawDataset(Dataset):
+    """One made from raw files: says which (`raw`) and reads them (`read`); their state is a part of its key."""
+
+    @abstractmethod
+    def raw(self) -> RawFiles:
+        """The files, copied from the mirror or downloaded where they are missing."""
+
+    @abstractmethod
+    def read(self, root: Path) -> dict[str, Packed]:
+        """The splits, from the files, which lie under `root`."""
+
+    def check_file(self, path: Path) -> None:
+        """Fails where a file is damaged; asked which one it is when `read` has failed."""
+        check_file(path)
+
+    def key(self) -> dict[str, Any]:
+        return {**super().key(), "raw": self.raw().state()}
+
+    def build(self) -> dict[str, Packed]:
+        return self.raw().read(lambda root: self.read(Path(root)), self.check_file)
+
+
+def node_splits(edge_index: Tensor, x: Tensor, y: Tensor, masks: Mapping[str, Tensor]) -> dict[str, Packed]:
+    """Splits of the nodes of one graph: each is the same graph with its own node attribute `mask` [N] of booleans."""
+    graph = Packed.from_tensors(
+        torch.tensor([len(x)]), torch.tensor([edge_index.shape[1]]), edge_index, node={"x": x, "y": y}
+    )
+    return {split: graph.with_node(mask=mask.bool()) for split, mask in masks.items()}
+
+
 def in_degrees(packed: Packed) -> tuple[int, ...]:
     """How many nodes (of the split, where it is a part of one graph) have in-degree 0, 1, 2, …"""
     degrees = packed.rowptr.diff()
-    if "mask" in packed.node:
+    if "mask" in packed.node and packed.num_graphs == 1:
         degrees = degrees[packed.node["mask"]]
     return tuple(torch.bincount(degrees).tolist())

@@ -4,8 +4,10 @@ A mirror is a folder laid out as the roots of PyG's loader classes: `ZINC/raw/tr
 `HeterophilousGraphDataset/minesweeper/raw/minesweeper.npz`, …
 """
 
+import gzip
 import logging
 import os
+import pickle
 import shutil
 import socket
 import tempfile
@@ -16,6 +18,9 @@ from importlib.metadata import version
 from io import StringIO
 from pathlib import Path
 from typing import Any, TypeVar
+
+import numpy as np
+import torch
 
 from gnnlab.cache import Cache, locked
 from gnnlab.errors import UsageError
@@ -142,6 +147,45 @@ class RawFiles:
                 break
         reason = f"{type(error).__name__}: {error}"
         return UsageError(f"{culprit} cannot be read ({reason}). Replace it, or delete it to have it fetched again.")
+
+
+def download_only(dataset: Any, **attributes: object) -> Callable[[Path], None]:
+    """The download of one of PyG's loader classes into a folder, without its processing."""
+
+    def fetch(folder: Path) -> None:
+        loader = dataset.__new__(dataset)
+        vars(loader).update(root=str(folder), **attributes)
+        loader.download()
+
+    return fetch
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a text file, which must end with a line break: `ValueError` where it was cut short."""
+    text = path.read_text()
+    if not text.endswith("\n"):
+        raise ValueError("it was cut short: the last line has no end")
+    return text.splitlines()
+
+
+def check_file(path: Path) -> None:
+    """Fails where a file alone shows damage: a text cut short, an archive, tensors or a pickle that cannot be read.
+
+    Pickles are only opened where a loader of PyG's opens them too.
+    """
+    if path.suffix == ".npz":
+        with np.load(path) as arrays:
+            dict(arrays)
+    elif path.suffix == ".gz":
+        with gzip.open(path) as file:
+            while file.read(1 << 24):
+                pass
+    elif path.suffix == ".pt":
+        torch.load(path, weights_only=True)
+    elif path.suffix in (".txt", ".csv", ".index"):
+        read_lines(path)
+    else:
+        pickle.loads(path.read_bytes(), encoding="latin1")
 
 
 @contextmanager

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 from torch_geometric.datasets import ZINC
 
-from gnnlab.datasets.base import Dataset
-from gnnlab.datasets.source import RawFiles
+from gnnlab.datasets.base import RawDataset
+from gnnlab.datasets.source import RawFiles, download_only
 from gnnlab.packed import Packed
 from gnnlab.spec import Feature, GraphSpec
 
@@ -18,7 +18,7 @@ FULL = {"train": 220_011, "val": 24_445, "test": 5_000}
 
 
 @dataclass(frozen=True)
-class Zinc(Dataset):
+class Zinc(RawDataset):
     """12,000 molecules (`subset`), or 249,456; about 23 atoms and 50 directed bonds each.
 
     Source: `torch_geometric.datasets.ZINC`. Task: one regression target a graph; metric MAE.
@@ -41,18 +41,15 @@ class Zinc(Dataset):
             edge=Feature.categorical(4),
         )
 
-    def key(self) -> dict[str, Any]:
-        return {**super().key(), "raw": self._raw().state()}
-
-    def build(self) -> dict[str, Packed]:
-        return self._raw().read(lambda root: {split: self._pack(root, split) for split in SPLITS}, self._check)
-
-    def _raw(self) -> RawFiles:
+    def raw(self) -> RawFiles:
         files = [f"raw/{split}.{kind}" for kind in ("pickle", "index") for split in SPLITS]
-        return self.source.raw("ZINC", files, _download)
+        return self.source.raw("ZINC", files, download_only(ZINC))
 
-    def _pack(self, root: str, split: str) -> Packed:
-        dataset: Any = ZINC(root, self.subset, split)
+    def read(self, root: Path) -> dict[str, Packed]:
+        return {split: self._pack(root, split) for split in SPLITS}
+
+    def _pack(self, root: Path, split: str) -> Packed:
+        dataset: Any = ZINC(str(root), self.subset, split)
         if len(dataset) != (SUBSET if self.subset else FULL)[split]:
             raise ValueError(f"{len(dataset)} {split} graphs are not the published number")
         data, slices = dataset._data, dataset.slices
@@ -65,7 +62,7 @@ class Zinc(Dataset):
             graph={"y": data.y[:, None]},
         )
 
-    def _check(self, path: Path) -> None:
+    def check_file(self, path: Path) -> None:
         if path.suffix == ".index":
             entries: list[Any] = [int(number) for number in path.read_text().split(",")]
             expected = SUBSET[path.stem]
@@ -76,10 +73,3 @@ class Zinc(Dataset):
             raise ValueError(f"{len(entries)} entries instead of {expected}")
         if not self.subset and None in entries:
             raise ValueError("it holds the molecules of the 12k subset only, enough for dataset=zinc")
-
-
-def _download(folder: Path) -> None:
-    """PyG's download alone, without its processing."""
-    dataset = ZINC.__new__(ZINC)
-    dataset.root = str(folder)
-    dataset.download()

@@ -14,6 +14,11 @@ def mae(out: Tensor, y: Tensor) -> float:
     return float((out.double() - y.double()).abs().mean())
 
 
+def rmse(out: Tensor, y: Tensor) -> float:
+    """Root of the mean squared error, mean over the columns (OGB); summed in float64."""
+    return float((out.double() - y.double()).square().mean(0).sqrt().mean())
+
+
 def classes(out: Tensor) -> Tensor:
     """Predicted class [n]: the largest logit, or the sign of a single one."""
     return out.argmax(-1) if out.shape[-1] > 1 else (out.flatten() > 0).long()
@@ -33,6 +38,15 @@ def balanced_accuracy(out: Tensor, y: Tensor) -> float:
     hits = torch.bincount(y[classes(out) == y], minlength=int(y.max()) + 1)
     total = torch.bincount(y)
     return float((hits.double() / total)[total > 0].mean())
+
+
+def f1(out: Tensor, y: Tensor) -> float:
+    """Macro F1 (LRGB): 2 TP / (2 TP + FP + FN), mean over the classes that are true or predicted somewhere."""
+    y, predicted = y.long().flatten(), classes(out)
+    size = int(torch.maximum(y, predicted).max()) + 1
+    hits = torch.bincount(y[predicted == y], minlength=size).double()
+    total = torch.bincount(y, minlength=size) + torch.bincount(predicted, minlength=size)
+    return float((2 * hits / total)[total > 0].mean())
 
 
 def roc_auc(out: Tensor, y: Tensor) -> float:
@@ -77,8 +91,12 @@ def class_weights(y: Tensor, num_classes: int, counted: Tensor | None = None) ->
 
 METRICS: dict[str, Callable[[Tensor, Tensor], float]] = {
     "mae": mae,
+    "rmse": rmse,
     "accuracy": accuracy,
     "balanced_accuracy": balanced_accuracy,
+    "f1": f1,
     "roc_auc": roc_auc,
     "ap": ap,
 }
+MINIMIZED = ("mae", "rmse")
+"""The metrics that are errors."""

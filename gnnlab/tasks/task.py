@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from gnnlab.batch import Batch
 from gnnlab.spec import GraphSpec
-from gnnlab.tasks.metrics import METRICS, class_weights
+from gnnlab.tasks.metrics import METRICS, MINIMIZED, class_weights
 
 
 class Task(ABC):
@@ -22,7 +22,7 @@ class Task(ABC):
 
     def __init__(self, spec: GraphSpec) -> None:
         self.metric = spec.metric
-        self.maximize = spec.metric != "mae"
+        self.maximize = spec.metric not in MINIMIZED
         self.weighted = spec.weighted_loss
         self.num_targets = spec.num_targets
         self.level = spec.level
@@ -71,10 +71,11 @@ class Task(ABC):
 
 
 class Regression(Task):
-    """Mean absolute error, in training too (the L1 loss of ZINC, AQSOL and the peptides). y [n, T] floats."""
+    """The metric's own loss: absolute error (ZINC, AQSOL, peptides), or for "rmse" the squared one. y [n, T] floats."""
 
     def _loss(self, out: Tensor, y: Tensor, counted: Tensor | None = None) -> Tensor:
-        return _mean(functional.l1_loss(out, y, reduction="none"), counted)
+        loss = functional.mse_loss if self.metric == "rmse" else functional.l1_loss
+        return _mean(loss(out, y, reduction="none"), counted)
 
 
 class Binary(Task):

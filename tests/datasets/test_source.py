@@ -3,20 +3,24 @@
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from urllib.error import URLError
 
 import numpy as np
 import pytest
 import torch
-import torch_geometric.datasets.heterophilous_graph_dataset as pyg_heterophilous
 import torch_geometric.datasets.zinc as pyg_zinc
 
-from gnnlab.datasets.minesweeper import Minesweeper
+from gnnlab.datasets import heterophilous
+from gnnlab.datasets.base import Dataset
+from gnnlab.datasets.heterophilous import Heterophilous
 from gnnlab.datasets.source import DataSource
 from gnnlab.datasets.zinc import Zinc
 from gnnlab.errors import UsageError
 
+Minesweeper = partial(Heterophilous, name="minesweeper")
 FILE = "HeterophilousGraphDataset/minesweeper/raw/minesweeper.npz"
 
 
@@ -41,7 +45,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise URLError("Name or service not known")
 
-    for module in (pyg_zinc, pyg_heterophilous):
+    for module in (pyg_zinc, heterophilous):
         monkeypatch.setattr(module, "download_url", refuse)
 
 
@@ -65,9 +69,11 @@ def test_a_replaced_file_is_read_anew(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("no_network")
-@pytest.mark.parametrize("dataset", [Zinc, Minesweeper])
+@pytest.mark.parametrize("dataset", [Zinc, Minesweeper], ids=["zinc", "minesweeper"])
 @pytest.mark.parametrize("download", [False, True])
-def test_without_files_one_message_says_what_to_do(tmp_path: Path, dataset: type, download: bool) -> None:
+def test_without_files_one_message_says_what_to_do(
+    tmp_path: Path, dataset: Callable[..., Dataset], download: bool
+) -> None:
     start = time.monotonic()
     with pytest.raises(UsageError) as error:
         dataset(DataSource(str(tmp_path / "data"), str(tmp_path / "nowhere"), download)).load()
@@ -85,7 +91,7 @@ def test_pygs_download_fills_the_folder(tmp_path: Path, monkeypatch: pytest.Monk
     def download(url: str, folder: str) -> None:
         write_minesweeper(Path(folder) / url.rpartition("/")[2])
 
-    monkeypatch.setattr(pyg_heterophilous, "download_url", download)
+    monkeypatch.setattr(heterophilous, "download_url", download)
     splits, _ = Minesweeper(DataSource(str(tmp_path))).load()
     assert splits["train"].num_nodes == 6
     assert (tmp_path / FILE).is_file()
@@ -119,9 +125,10 @@ def test_a_fold_that_does_not_exist_is_refused(tmp_path: Path) -> None:
 
 PREPARE = """
 import sys
-from gnnlab.datasets.minesweeper import Minesweeper
+from gnnlab.datasets.heterophilous import Heterophilous
 from gnnlab.datasets.source import DataSource
-print(Minesweeper(DataSource(sys.argv[1], sys.argv[2], download=False)).load()[0]["train"].num_edges)
+source = DataSource(sys.argv[1], sys.argv[2], download=False)
+print(Heterophilous(source, name="minesweeper").load()[0]["train"].num_edges)
 """
 
 

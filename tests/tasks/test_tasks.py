@@ -50,6 +50,23 @@ def test_balanced_accuracy_is_the_mean_recall():
     assert METRICS["balanced_accuracy"](out, y) == 0.5
 
 
+def test_macro_f1_by_hand_and_as_scikit_learn_counts_classes():
+    y = torch.tensor([0, 0, 1, 1, 3])
+    out = functional.one_hot(torch.tensor([0, 1, 1, 1, 2]), 6).float()
+    # F1 of class 0: 2/3, of 1: 4/5, of 2 (never true) and 3 (never predicted): 0; 4 and 5 occur nowhere
+    assert METRICS["f1"](out, y) == pytest.approx((2 / 3 + 4 / 5) / 4)
+    assert METRICS["f1"](functional.one_hot(y, 4).float(), y) == 1
+
+
+def test_rmse_trains_on_squares_and_averages_the_roots_of_columns():
+    out, y = torch.zeros(2, 2), torch.tensor([[3.0, 0.0], [1.0, 2.0]])
+    task = task_of("regression", 2, "rmse")
+    assert task.loss(out, Rows(y)).item() == (9 + 1 + 4) / 4
+    assert task.score(out, y) == {"rmse": pytest.approx((5**0.5 + 2**0.5) / 2)}
+    assert not task.maximize
+    assert task_of("multiclass", 3, "f1").maximize
+
+
 def test_one_logit_and_two_logits_agree():
     logit, y = torch.randn(50, 1), torch.randint(2, (50, 1)).float()
     both = torch.cat([torch.zeros(50, 1), logit], dim=1)

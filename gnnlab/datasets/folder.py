@@ -1,0 +1,148 @@
+"""Graphs of your own, from a folder; `gnnlab.datasets.folder_files` says what lies in it."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gnnlab.datasets.base import Dataset, in_degrees
+from gnnlab.datasets.check import check_split
+from gnnlab.datasets.folder_files import FILES, SPLITS, read_folder
+from gnnlab.errors import UsageError
+from gnnlab.packed import Packed
+from gnnlab.spec import Feature, GraphSpec, Level, Metric, Target
+
+USUAL: dict[Target, Metric] = {"regression": "mae", "binary": "roc_auc", "multiclass": "accuracy", "multilabel": "ap"}
+
+
+@dataclass(frozen=True)
+class Folder(Dataset):
+    """Your own graphs, each with its targets: CSV tables, or a list of PyG's graphs, in the folder `path`.
+
+    Every edge is taken in both directions; edges without features get a constant one. Where the files tell no
+    splits, 80/10/10 % of the graphs (of the nodes of a single one) are drawn with `seed`. `metric`: by default the
+    usual one of the target.
+    """
+
+    gives: ClassVar[tuple[str, ...]] = ("graph_level", "edge_attr", "undirected")
+    level: ClassVar[Level] = "graph"
+
+    path: str
+    target: Target
+    metric: Metric | None = None
+    seed: int = 0
+
+    def key(self) -> dict[str, Any]:
+        stats = {file: (Path(self.path) / file).stat() for file in FILES if (Path(self.path) / file).is_file()}
+        return {**super().key(), "files": {file: [stat.st_size, stat.st_mtime_ns] for file, stat in stats.items()}}
+
+    def load(self) -> tuple[dict[str, Packed], GraphSpec]:
+        """As of every data set; the specification is that of the values found."""
+        key = {"dataset": type(self).__name__, **self.key()}
+        splits = self.source.cache.packed("folder", key, self.build, code=(type(self), Packed, read_folder))
+        spec = self._found(splits)
+        for split, packed in splits.items():
+            check_split(split, packed, spec)
+        return splits, replace(spec, in_degrees=in_degrees(splits["train"]))
+
+    def spec(self) -> GraphSpec:
+        return self.load()[1]
+
+    def build(self) -> dict[str, Packed]:
+        try:
+            graphs = read_folder(Path(self.path), self.level)
+            targets = graphs.graph if self.level == "graph" else graphs.node
+            if "y" not in targets:
+                raise UsageError(f"there are no targets y of {self.level}s")
+        except Exception as error:  # whatever a damaged file makes of its reader
+            reason = str(error) if isinstance(error, UsageError) else f"{type(error).__name__}: {error}"
+            raise UsageError(
+                f"dataset.path={self.path} cannot be read: {reason}. The formats are those of {read_folder.__module__}."
+            ) from error
+        y = targets["y"]
+        targets["y"] = y.flatten().long() if self.target == "multiclass" else y.float().reshape(len(y), -1)
+        graphs.edge.setdefault("edge_attr", torch.zeros(graphs.num_edges, 1, dtype=torch.long))
+        return divided(both_ways(graphs) if "undirected" in self.gives else graphs, self.seed)
+
+    def _found(self, splits: dict[str, Packed]) -> GraphSpec:
+        """The specification, as far as values tell it: classes, kinds and sizes of features."""
+
+        def values(kind: str, name: str) -> Tensor | None:
+            found = [getattr(packed, kind)[name] for packed in splits.values() if name in getattr(packed, kind)]
+            return torch.cat(found) if found else None
+
+        y = values(self.level, "y")
+        assert y is not None
+        return GraphSpec(
+            Path(self.path).name,
+            level=self.level,
+            target=self.target,
+            num_targets=max(int(y.max()) + 1, 2) if self.target == "multiclass" else y.shape[1],
+            metric=self.metric or USUAL[self.target],
+            node=feature(values("node", "x")),
+            edge=feature(values("edge", "edge_attr")),
+        )
+
+
+@dataclass(frozen=True)
+class FolderDirected(Folder):
+    """Your own graphs, each with its targets; edges as they are."""
+
+    gives: ClassVar[tuple[str, ...]] = ("graph_level", "edge_attr")
+
+
+@dataclass(frozen=True)
+class FolderNodes(Folder):
+    """Your own graph or graphs, with targets of each node; every edge is taken in both directions."""
+
+    gives: ClassVar[tuple[str, ...]] = ("node_level", "edge_attr", "undirected")
+    level: ClassVar[Level] = "node"
+
+
+@dataclass(frozen=True)
+class FolderNodesDirected(FolderNodes):
+    """Your own graph or graphs, with targets of each node; edges as they are."""
+
+    gives: ClassVar[tuple[str, ...]] = ("node_level", "edge_attr")
+
+
+def divided(graphs: Packed, seed: int) -> dict[str, Packed]:
+    """The splits by the attribute `split` of nodes or of graphs; drawn, where there is none."""
+    of_graphs, of_nodes = graphs.graph.pop("split", None), graphs.node.pop("split", None)
+    if of_graphs is None and of_nodes is None:
+        rows = graphs.num_graphs if graphs.num_graphs > 1 else graphs.num_nodes
+        rank = torch.from_numpy(np.random.default_rng(seed).permutation(rows))
+        split = (rank >= rows * 8 // 10).long() + (rank >= rows * 9 // 10).long()
+        of_graphs, of_nodes = (split, None) if graphs.num_graphs > 1 else (None, split)
+    if of_graphs is not None:
+        return {name: graphs.take((of_graphs == number).nonzero()[:, 0]) for number, name in enumerate(SPLITS)}
+    return {name: graphs.with_node(mask=of_nodes == number) for number, name in enumerate(SPLITS)}
+
+
+def both_ways(graphs: Packed) -> Packed:
+    """Every edge once in each direction, the reverse with the features of the edge where it has none of its own."""
+    source, target = torch.cat([graphs.edge_index, graphs.edge_index.flip(0)], dim=1)
+    first = torch.from_numpy(np.unique((target * graphs.num_nodes + source).numpy(), return_index=True)[1])
+    source, target = source[first], target[first]
+    owner = torch.searchsorted(graphs.ptr, source, right=True) - 1
+    return Packed.from_tensors(
+        graphs.ptr.diff(),
+        torch.bincount(owner, minlength=graphs.num_graphs),
+        torch.stack([source, target]) - graphs.ptr[owner],
+        graphs.node,
+        {name: torch.cat([value, value])[first] for name, value in graphs.edge.items()},
+        graphs.graph,
+    )
+
+
+def feature(values: Tensor | None) -> Feature:
+    """The kind and sizes of an attribute [rows, columns]; none where it is missing."""
+    if values is None:
+        return Feature()
+    if values.is_floating_point():
+        return Feature.continuous(values.shape[1])
+    sizes = [int(column.max()) + 1 for column in values.T] if len(values) else [1] * values.shape[1]
+    return Feature.categorical(*sizes)

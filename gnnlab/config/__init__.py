@@ -1,7 +1,9 @@
 """Composing a config, checking it, and building its parts. Nothing here imports torch."""
 
+import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +53,8 @@ def build(section: DictConfig, **runtime: Any) -> Any:
     """What a section's `_target_` makes with its values and the run-time arguments.
 
     A section with `_partial_: true` gives a callable that waits for the rest. Run-time arguments reach
-    the constructor as they are. Raises `UsageError` where the constructor refuses a value or a type.
+    the constructor as they are, and the factories among its values that name them too: a conv with an
+    argument `spec` gets the model's. Raises `UsageError` where the constructor refuses a value or a type.
     """
     from hydra.errors import InstantiationException
     from hydra.utils import instantiate
@@ -65,6 +68,10 @@ def build(section: DictConfig, **runtime: Any) -> Any:
             made = instantiate(section, _convert_="all", _partial_=True)
         except InstantiationException as error:
             raise error.__cause__ or error from None
+        for name, factory in made.keywords.items():
+            if isinstance(factory, partial):
+                asked = runtime.keys() & inspect.signature(factory.func).parameters.keys()
+                made.keywords[name] = partial(factory, **{argument: runtime[argument] for argument in asked})
     return make if section.get("_partial_") else make()
 
 

@@ -21,6 +21,7 @@ from gnnlab.config.sections import (
     VALUES,
     at_once,
     choice,
+    on_request,
     parts,
     plain,
     run_time,
@@ -114,7 +115,7 @@ def check_keywords(path: str, part: Mapping[str, Any], name: str) -> None:
 
 def check_keys(path: str, part: Mapping[str, Any], found: Signature, config: Mapping[str, Any], chosen: Chosen) -> None:
     """Every key is a parameter that the run does not fill itself, and its value fits."""
-    handed = run_time(path) or ()
+    handed = (*(run_time(path) or ()), *on_request(path))
     own = [name for name in found.parameters if name not in handed]
     for key in [key for key in part if key not in KEYWORDS]:
         place, name = f"{path}.{key}", choice(path, chosen)
@@ -149,7 +150,8 @@ def check_call(path: str, part: Mapping[str, Any], found: Signature, chosen: Cho
     if handed is None and part.get("_partial_"):
         return
     for key, parameter in found.parameters.items():
-        if parameter.required and key not in (handed or ()) and part.get(key, "???") == "???":
+        given = key in (handed or ()) or key in on_request(path)
+        if parameter.required and not given and part.get(key, "???") == "???":
             raise UsageError(f"{name} needs {path}.{key}: add {path}.{key}=<value> to the command.")
 
 

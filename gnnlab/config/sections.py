@@ -42,6 +42,11 @@ def run_time(path: str) -> tuple[str, ...] | None:
     return RUN_TIME.get(path, RUN_TIME.get(f"{path.rpartition('.')[0]}.*"))
 
 
+def on_request(path: str) -> tuple[str, ...]:
+    """What a part waiting inside another gets if its constructor names it: the arguments of the part around it."""
+    return RUN_TIME.get(path.rpartition(".")[0], ()) if path in RUN_TIME else ()
+
+
 def at_once(path: str) -> bool:
     """Whether the run builds the part at `path` in one go, and not as a factory that waits (`_partial_: true`)."""
     parent = path.rpartition(".")[0]

@@ -57,6 +57,9 @@ MODULE = """
         needs = ("edge_attr",)
         def __init__(self, dim: int, eps: float = 0.0): ...
 
+    class SpecConv(Conv):
+        def __init__(self, dim: int, spec, eps: float = 0.0): ...
+
     class Net:
         def __init__(self, spec, encodings, conv: "Conv | None", hidden_dim: int = 8, act: Act = "relu",
                      dropout: float = 0.0, widths: tuple[int, ...] = ()): ...

@@ -124,6 +124,13 @@ def test_a_missing_argument_is_named(compose: Compose) -> None:
         compose("model=bare")
 
 
+def test_a_layer_may_ask_for_what_its_model_is_handed(compose: Compose, conf: Path) -> None:
+    (conf / "model" / "conv" / "asking.yaml").write_text("{_target_: standin.SpecConv, _partial_: true}\n")
+    compose("model/conv=asking", "+model.conv.eps=1.0")
+    with pytest.raises(UsageError, match=r"model\.conv\.spec cannot be set: the run itself hands spec"):
+        compose("model/conv=asking", "+model.conv.spec=1")
+
+
 def test_a_file_cannot_allow_packages(conf: Path) -> None:
     (conf / "experiment" / "sly.yaml").write_text("# @package _global_\nallow: [standin]\n")
     with pytest.raises(UsageError, match=r"add allow=\[standin\] to the command"):

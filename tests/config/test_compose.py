@@ -80,6 +80,14 @@ def test_build_hands_run_time_arguments_as_they_are() -> None:
     assert waiting(3).weight.shape == (2, 3)
 
 
+def test_build_hands_them_on_to_the_factories_that_name_them() -> None:
+    conv = {"_target_": "gnnlab.nn.conv.pna.PNA", "_partial_": True}
+    gcn = {"_target_": "gnnlab.nn.conv.gcn.GCN", "_partial_": True}
+    marker = object()
+    made = build(DictConfig({"_target_": "builtins.dict", "asks": conv, "does_not": gcn}), spec=marker)
+    assert (made["asks"].keywords, made["does_not"].keywords) == ({"spec": marker}, {})
+
+
 def test_what_a_constructor_refuses_is_a_mistake_in_its_section() -> None:
     cfg = DictConfig({"model": {"_target_": "torch.nn.Dropout", "p": 2}})
     with pytest.raises(UsageError, match=r"model does not fit: torch\.nn\.Dropout says: dropout") as refusal:

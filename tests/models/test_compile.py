@@ -1,15 +1,25 @@
 """Models are traced whole: no graph break, and at most two graphs however many shapes come."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch._dynamo.utils import counters
 
 from gnnlab.models.gps import GPS
 from gnnlab.models.mpnn import MPNN
+from gnnlab.nn.conv.appnp import APPNP
+from gnnlab.nn.conv.gat import GAT
 from gnnlab.nn.conv.gatedgcn import GatedGCN
+from gnnlab.nn.conv.gatv2 import GATv2
 from gnnlab.nn.conv.gcn import GCN
+from gnnlab.nn.conv.gcnii import GCNII
 from gnnlab.nn.conv.gin import GIN
 from gnnlab.nn.conv.gine import GINE
+from gnnlab.nn.conv.mixhop import MixHop
+from gnnlab.nn.conv.monet import MoNet
+from gnnlab.nn.conv.pna import PNA
+from gnnlab.nn.conv.sage import SAGE
 from gnnlab.nn.head import Pyramid
 from gnnlab.nn.mixer.attention import Attention
 from gnnlab.ops import backend
@@ -20,14 +30,21 @@ MODELS = {
     "gps": lambda: GPS(sample_spec("graph"), [], GINE, lambda dim: Attention(dim, dropout=0.5), Pyramid, 16, 1, 0.1),
     **{
         conv.__name__: lambda conv=conv: MPNN(sample_spec("graph"), [], conv, Pyramid, 16, 1)
-        for conv in (GCN, GIN, GINE, GatedGCN)
+        for conv in (GCN, GIN, GINE, GatedGCN, SAGE, GAT, GATv2, MoNet, APPNP, GCNII, MixHop)
     },
+    "PNA": lambda: MPNN(sample_spec("graph"), [], partial(PNA, spec=sample_spec("graph"), towers=2), Pyramid, 16, 1),
+    "virtual node": lambda: MPNN(sample_spec("graph"), [], GCN, Pyramid, 16, 2, virtual_node="sum"),
 }
+SELDOM = ("SAGE", "GATv2", "MoNet", "APPNP", "GCNII", "MixHop")
 
 
 @pytest.mark.parametrize(
     ("name", "ops"),
-    [*((name, "auto") for name in MODELS), pytest.param("gps", "reference", marks=pytest.mark.slow)],
+    [
+        *((name, "auto") for name in MODELS if name not in SELDOM),
+        *(pytest.param(name, "auto", marks=pytest.mark.slow) for name in SELDOM),
+        pytest.param("gps", "reference", marks=pytest.mark.slow),
+    ],
 )
 def test_two_graphs_serve_ten_shapes(name: str, ops: str) -> None:
     torch._dynamo.reset()

@@ -12,10 +12,14 @@ from gnnlab.encodings.lappe import LapPE
 from gnnlab.encodings.rwse import RWSE
 from gnnlab.models.gps import GPS
 from gnnlab.models.mpnn import MPNN
+from gnnlab.nn.conv.gat import GAT
 from gnnlab.nn.conv.gatedgcn import GatedGCN
 from gnnlab.nn.conv.gcn import GCN
 from gnnlab.nn.conv.gin import GIN
 from gnnlab.nn.conv.gine import GINE
+from gnnlab.nn.conv.monet import MoNet
+from gnnlab.nn.conv.pna import PNA
+from gnnlab.nn.conv.sage import SAGE
 from gnnlab.nn.head import Depthwise, Flat, Pyramid
 from gnnlab.nn.mixer.attention import Attention
 from gnnlab.spec import Feature, GraphSpec
@@ -62,6 +66,13 @@ MPNN_TABLE = [
     ("GCN 500k", partial(GCN, self_loops=False), Pyramid, 172, 16, True, [], 505_079),
     ("GIN 100k", GIN, Depthwise, 110, 4, True, [], 103_079),
     ("GIN 500k", GIN, Depthwise, 124, 16, True, [], 509_549),
+    ("GraphSAGE 100k", partial(SAGE, reduce="max"), Pyramid, 90, 4, True, [], 106_290),  # the released configuration
+    ("GraphSAGE 100k, width 85", partial(SAGE, reduce="max"), Pyramid, 85, 4, True, [], 94_977),  # the paper's table
+    ("GraphSAGE 500k", partial(SAGE, reduce="max"), Pyramid, 101, 16, True, [], 505_341),
+    ("GAT 100k", GAT, Pyramid, 8 * 18, 4, True, [], 102_385),
+    ("GAT 500k", GAT, Pyramid, 8 * 22, 16, True, [], 531_345),
+    ("MoNet 100k", MoNet, Pyramid, 90, 4, True, [], 106_002),
+    ("MoNet 500k", MoNet, Pyramid, 101, 16, True, [], 504_013),
     ("GatedGCN 100k", GatedGCN, Pyramid, 70, 4, False, [], 105_735),
     ("GatedGCN 100k, bonds", GatedGCN, Pyramid, 70, 4, True, [], 105_875),
     ("GatedGCN 500k, bonds", GatedGCN, Pyramid, 78, 16, True, [], 504_309),
@@ -86,3 +97,15 @@ def test_mpnn_on_zinc(row):
     _, conv, head, width, layers, bonds, encodings, published = row
     model = MPNN(ZINC, encodings, conv, head, hidden_dim=width, num_layers=layers, edge_features=bonds)
     assert count(model) == published
+
+
+def test_pna_on_zinc():
+    """The release's towers carry the two maps of a GAT head (in² + 2 in) that no step of it uses, and its edges are
+    of width 40; ours have the width of the model, so that both ends of every edge map grow by 30 columns.
+    """
+    layers, towers, width, edge_width = 16, 5, 70, 40
+    inside = width // towers
+    model = MPNN(ZINC, [], partial(PNA, spec=ZINC, towers=towers), Pyramid, hidden_dim=width, num_layers=layers)
+    unused = layers * towers * (inside**2 + 2 * inside)
+    wider = (width - edge_width) * (layers * towers * inside + 4)
+    assert count(model) == 387_155 - unused + wider

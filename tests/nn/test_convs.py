@@ -1,16 +1,21 @@
-"""Closed forms of the local layers (core equations of GCN, GIN, GINE, GatedGCN)."""
+"""What edge weights mean to every conv there is; closed forms of GCN, GCNE, GIN, GINE, GatedGCN."""
 
+from functools import cache
 from unittest.mock import patch
 
 import torch
 
+from gnnlab import compose
 from gnnlab.batch import Batch
+from gnnlab.config import build, conf_dir
+from gnnlab.nn.conv.base import Conv
 from gnnlab.nn.conv.gatedgcn import GatedGCN
 from gnnlab.nn.conv.gcn import GCN
+from gnnlab.nn.conv.gcne import GCNE
 from gnnlab.nn.conv.gin import GIN
 from gnnlab.nn.conv.gine import GINE
 from gnnlab.ops import degree
-from gnnlab.testing import graphs_of_all_kinds, one_batch
+from gnnlab.testing import graphs_of_all_kinds, one_batch, sample_spec
 
 BATCH = one_batch(graphs_of_all_kinds())
 N, E = BATCH.num_nodes, BATCH.edge_index.shape[1]
@@ -56,6 +61,14 @@ def test_gine_without_edge_states_and_positive_x_is_a_plain_sum():
     torch.testing.assert_close(conv(x.abs(), torch.zeros_like(e), BATCH)[0], expected)
 
 
+def test_gcne_without_edge_states_sums_the_positive_part_of_its_map():
+    x, e = states()
+    conv = GCNE(6).double()
+    conv.bias.data.copy_(torch.arange(6))
+    expected = dense_adjacency() @ conv.linear(x).relu() + conv.bias
+    torch.testing.assert_close(conv(x, torch.zeros_like(e), BATCH)[0], expected)
+
+
 def test_gatedgcn_with_closed_gates_half_open_averages_neighbours():
     x, e = states()
     conv = GatedGCN(6).double()
@@ -78,20 +91,51 @@ def test_gatedgcn_leaves_a_node_without_in_edges_to_its_own_map():
     torch.testing.assert_close(conv(x, e, BATCH)[0][lonely], conv.nodes(x)[lonely, :6], rtol=0, atol=0)
 
 
+@cache
+def convs() -> dict[str, Conv]:
+    """Every conv there is, and GCN without loops, of width 8."""
+    found = {}
+    for choice in [
+        *(path.stem for path in (conf_dir() / "model/conv").glob("*.yaml")),
+        "gcn model.conv.self_loops=false",
+    ]:
+        if choice != "none":
+            cfg = compose(*f"model=mpnn model/conv={choice} dataset=zinc preset=none model.hidden_dim=8".split())
+            torch.manual_seed(0)
+            layer = build(cfg.model, spec=sample_spec("graph"), encodings=[]).layers[0]
+            found[choice] = layer.conv.double().eval()
+    return found
+
+
 def test_an_edge_of_weight_zero_is_an_edge_removed():
     graphs = graphs_of_all_kinds()[3:4]
     batch = one_batch(graphs)
     pruned = graphs[0].clone()
-    pruned.edge_index, pruned.edge_attr = pruned.edge_index[:, ::2], pruned.edge_attr[::2]
+    keep = torch.arange(batch.num_edges) % 3 == 0  # leaves nodes without an edge
+    pruned.edge_index, pruned.edge_attr = pruned.edge_index[:, keep], pruned.edge_attr[keep]
     kept = {tuple(pair) for pair in pruned.edge_index.T.tolist()}
     weight = torch.tensor([float(tuple(pair) in kept) for pair in batch.edge_index.T.tolist()], dtype=torch.float64)
-    torch.manual_seed(0)
-    x = torch.randn(batch.num_nodes, 6, dtype=torch.float64)
-    e = torch.randn(len(weight), 6, dtype=torch.float64)
-    for conv in (GCN(6), GCN(6, self_loops=False), GIN(6), GINE(6), GatedGCN(6)):
-        conv = conv.double().eval()
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(batch.num_nodes, 8, generator=generator, dtype=torch.float64)
+    e = torch.randn(len(weight), 8, generator=generator, dtype=torch.float64)
+    for name, conv in convs().items():
         expected, _ = conv(x, e[weight > 0], one_batch([pruned]))
-        torch.testing.assert_close(conv(x, e, batch, weight)[0], expected)
+        torch.testing.assert_close(
+            conv(x, e, batch, weight)[0], expected, msg=lambda text, name=name: f"{name}: {text}"
+        )
+
+
+def test_weights_of_one_change_nothing_and_weights_have_gradients():
+    x, e = states(8)
+    for name, conv in convs().items():
+        plain, _ = conv(x, e, BATCH)
+        ones, _ = conv(x, e, BATCH, torch.ones(E, dtype=torch.float64))
+        torch.testing.assert_close(ones, plain, msg=lambda text, name=name: f"{name}: {text}")
+        weight = (torch.arange(E) % 3 / 2).double().requires_grad_()
+        conv(x, e, BATCH, weight)[0].square().sum().backward()
+        assert weight.grad is not None, name
+        assert weight.grad.isfinite().all(), name
+        assert weight.grad.any(), name
 
 
 def test_gcn_layers_share_their_degrees_compiled_or_not():

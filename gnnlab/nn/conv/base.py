@@ -11,6 +11,7 @@ from gnnlab.batch import Batch
 class Conv(nn.Module):
     """One local message-passing layer of width `dim`, without norm, activation or residual around it.
 
+    A constructor takes `dim` and its own settings, and `spec` (`gnnlab.spec.GraphSpec`) where it asks for it.
     `uses_edges`: reads edge states e [E, dim]. `updates_edges`: returns new ones; other convs return e
     as it came.
     """

@@ -9,7 +9,9 @@ from gnnlab.ops import gated
 
 
 class GatedGCN(Conv):
-    """ê_ij = D x_i + E x_j + C e_ij,  η = σ(ê),  x_i' = A x_i + Σ_j η_ij ⊙ B x_j / (Σ_j η_ij + 1e-6).
+    """GatedGCN (Bresson & Laurent 2017): neighbours through gates that edges carry from layer to layer.
+
+    ê_ij = D x_i + E x_j + C e_ij,  η = σ(ê),  x_i' = A x_i + Σ_j η_ij ⊙ B x_j / (Σ_j η_ij + 1e-6).
 
     Returns x' and ê. The block around it adds norm, activation and residual to both.
     """

@@ -10,10 +10,9 @@ from gnnlab.ops import degree, propagate
 
 
 class GCN(Conv):
-    """x' = D^{-1/2} A D^{-1/2} x W + b, with A + I for A where `self_loops`.
+    """GCN (Kipf & Welling 2017): x' = Â x W + b with Â the normalised adjacency, with or without `self_loops`.
 
-    Weights count in the degrees, so an edge of weight 0 is an edge removed. Directed graphs use the
-    out-degree of the source and the in-degree of the destination. benchmarking-gnns has no self-loops.
+    benchmarking-gnns has no self-loops.
     """
 
     def __init__(self, dim: int, self_loops: bool = True) -> None:
@@ -26,19 +25,31 @@ class GCN(Conv):
     def forward(
         self, x: Tensor, e: Tensor | None, batch: Batch, edge_weight: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
-        if edge_weight is None:
-            name = f"gcn, self_loops={self.self_loops}, {x.dtype}"
-            weight, root = batch.once(name, lambda batch: self.normalised(batch, None, x.dtype))
-        else:
-            weight, root = self.normalised(batch, edge_weight, x.dtype)
+        weight, root = normalised(batch, edge_weight, x.dtype, self.self_loops)
         return self.linear(propagate(x, batch, edge_weight=weight, root=root)), e
 
-    def normalised(self, batch: Batch, edge_weight: Tensor | None, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
-        """The weights of the edges [E] and, where there are self-loops, of the loops [N]."""
-        loop = float(self.self_loops)
-        degrees = [degree(batch, end, edge_weight) + loop for end in ("out", "in")]
-        out_scale, in_scale = (torch.where(d > 0, d.clamp(min=1e-12).rsqrt(), 0.0) for d in degrees)
-        weight = out_scale.index_select(0, batch.edges.source) * in_scale.index_select(0, batch.edges.target)
-        if edge_weight is not None:
-            weight = weight * edge_weight
-        return weight.to(dtype), (out_scale * in_scale).to(dtype) if self.self_loops else None
+
+def normalised(
+    batch: Batch, edge_weight: Tensor | None, dtype: torch.dtype, self_loops: bool = True
+) -> tuple[Tensor, Tensor | None]:
+    """Â = D^{-1/2} A D^{-1/2}, of A + I where `self_loops`: the entries of the edges [E] and of the loops [N] or None.
+
+    Weights count in the degrees, so an edge of weight 0 is an edge removed. Directed graphs use the out-degree of the
+    source and the in-degree of the destination. Layers without weights share one computation.
+    """
+    if edge_weight is None:
+        name = f"normalised, self_loops={self_loops}, {dtype}"
+        return batch.once(name, lambda batch: _normalised(batch, None, dtype, self_loops))
+    return _normalised(batch, edge_weight, dtype, self_loops)
+
+
+def _normalised(
+    batch: Batch, edge_weight: Tensor | None, dtype: torch.dtype, self_loops: bool
+) -> tuple[Tensor, Tensor | None]:
+    precise = torch.promote_types(dtype, torch.float32)
+    degrees = [degree(batch, end, edge_weight).to(precise) + float(self_loops) for end in ("out", "in")]
+    out_scale, in_scale = (torch.where(d > 0, d.clamp(min=1e-12).rsqrt(), 0.0) for d in degrees)
+    weight = out_scale.index_select(0, batch.edges.source) * in_scale.index_select(0, batch.edges.target)
+    if edge_weight is not None:
+        weight = weight * edge_weight
+    return weight.to(dtype), (out_scale * in_scale).to(dtype) if self_loops else None

@@ -11,7 +11,7 @@ from gnnlab.ops.batchnorm import BatchNorm
 
 
 class GIN(Conv):
-    """x' = MLP((1 + ε) x + Σ_j x_j) with learned ε and MLP = Linear, BatchNorm, ReLU, Linear."""
+    """GIN (Xu et al. 2019): x' = MLP((1 + ε) x + Σ_j x_j), ε learned, MLP = Linear, BatchNorm, ReLU, Linear."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()

@@ -9,7 +9,7 @@ from gnnlab.ops import gine
 
 
 class GINE(Conv):
-    """x' = MLP(x + Σ_j ReLU(x_j + e_ij)) with MLP = Linear, ReLU, Linear (ε = 0, fixed)."""
+    """GINE (Hu et al. 2020), GIN that reads edges: x' = MLP(x + Σ_j ReLU(x_j + e_ij)), MLP = Linear, ReLU, Linear."""
 
     uses_edges = True
 

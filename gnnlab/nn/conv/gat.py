@@ -1,0 +1,52 @@
+"""GAT: Veličković et al., "Graph Attention Networks", ICLR 2018."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import leaky_relu
+
+from gnnlab.batch import Batch
+from gnnlab.errors import UsageError
+from gnnlab.nn.conv.base import Conv
+from gnnlab.nn.conv.loops import add_loops, log_weight
+from gnnlab.nn.linear import Linear
+from gnnlab.ops import edge_softmax_sum, gat
+
+
+class GAT(Conv):
+    """GAT (Veličković et al. 2018): attention over the neighbours, each scored by itself and the node.
+
+    Head by head, the heads side by side: x_i' = Σ_j α_ij W x_j with α_ij = softmax_j LeakyReLU(s·W x_j + t·W x_i),
+    over the in-neighbours, and i itself where `self_loops`. A weight w multiplies exp of the score. No bias.
+    """
+
+    def __init__(self, dim: int, num_heads: int = 8, self_loops: bool = True) -> None:
+        super().__init__()
+        head_dim = split_heads(dim, num_heads)
+        self.self_loops = self_loops
+        self.linear = Linear(dim, dim, bias=False)
+        self.source = nn.Parameter(torch.empty(num_heads, head_dim))
+        self.target = nn.Parameter(torch.empty(num_heads, head_dim))
+        for weight in (self.linear.weight, self.source, self.target):
+            nn.init.xavier_uniform_(weight)
+
+    def forward(
+        self, x: Tensor, e: Tensor | None, batch: Batch, edge_weight: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        if self.self_loops:
+            batch, _, edge_weight = add_loops(batch, None, edge_weight)
+        value = self.linear(x)
+        heads = value.unflatten(-1, self.source.shape)
+        source, target = (heads * self.source).sum(-1), (heads * self.target).sum(-1)
+        if edge_weight is None:
+            return gat(source, target, value, batch), e
+        score = source.index_select(0, batch.edges.source) + target.index_select(0, batch.edges.target)
+        return edge_softmax_sum(leaky_relu(score, 0.2) + log_weight(edge_weight), value, batch), e
+
+
+def split_heads(dim: int, num_heads: int) -> int:
+    """The width of one head. Raises `UsageError` where `dim` is not a multiple of `num_heads`."""
+    if dim % num_heads:
+        raise UsageError(
+            f"model.hidden_dim={dim} is not a multiple of model.conv.num_heads={num_heads}; change one of them."
+        )
+    return dim // num_heads

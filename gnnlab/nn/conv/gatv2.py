@@ -1,0 +1,46 @@
+"""GATv2: Brody et al., "How Attentive are Graph Attention Networks?", ICLR 2022."""
+
+import torch
+from torch import Tensor, nn
+
+from gnnlab.batch import Batch
+from gnnlab.nn.conv.base import Conv
+from gnnlab.nn.conv.gat import split_heads
+from gnnlab.nn.conv.loops import add_loops, log_weight
+from gnnlab.nn.linear import Linear
+from gnnlab.ops import edge_softmax_sum, gatv2_logits
+
+
+class GATv2(Conv):
+    """GATv2 (Brody et al. 2022): GAT whose ranking of the neighbours may differ from node to node; reads edges.
+
+    Head by head, the heads side by side: x_i' = Σ_j α_ij (S x_j + b) with
+    α_ij = softmax_j a·LeakyReLU(S x_j + T x_i + E e_ij + b), over the in-neighbours, and i itself with e_ii = 0 where
+    `self_loops`. A weight w multiplies exp of the score.
+    """
+
+    uses_edges = True
+
+    def __init__(self, dim: int, num_heads: int = 8, self_loops: bool = True) -> None:
+        super().__init__()
+        self.self_loops = self_loops
+        self.attention = nn.Parameter(torch.empty(num_heads, split_heads(dim, num_heads)))
+        self.source = Linear(dim, dim)
+        self.target = Linear(dim, dim, bias=False)
+        self.edge = Linear(dim, dim, bias=False)
+        nn.init.zeros_(self.source.bias)
+        for weight in (self.source.weight, self.target.weight, self.edge.weight, self.attention):
+            nn.init.xavier_uniform_(weight)
+
+    def forward(
+        self, x: Tensor, e: Tensor | None, batch: Batch, edge_weight: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        assert e is not None
+        edge = self.edge(e)
+        if self.self_loops:
+            batch, edge, edge_weight = add_loops(batch, edge, edge_weight)
+        value = self.source(x)
+        logits = gatv2_logits(value, self.target(x), self.attention, batch, edge)
+        if edge_weight is not None:
+            logits = logits + log_weight(edge_weight)
+        return edge_softmax_sum(logits, value, batch), e

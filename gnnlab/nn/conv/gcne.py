@@ -1,0 +1,30 @@
+"""GCN+'s conv: Luo et al., "Can Classic GNNs Be Strong Baselines for Graph-level Tasks?", ICML 2025."""
+
+import torch
+from torch import Tensor, nn
+
+from gnnlab.batch import Batch
+from gnnlab.nn.conv.base import Conv
+from gnnlab.nn.linear import Linear
+from gnnlab.ops import gine
+
+
+class GCNE(Conv):
+    """GCN that reads edges, as GCN+ has it (Luo et al. 2025): x' = Σ_j ReLU(W x_j + e_ij) + b.
+
+    Without normalisation or self-loops: a node itself is for the residual around the layer.
+    """
+
+    uses_edges = True
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.linear = Linear(dim, dim, bias=False)
+        self.bias = nn.Parameter(torch.zeros(dim))
+        nn.init.xavier_uniform_(self.linear.weight)
+
+    def forward(
+        self, x: Tensor, e: Tensor | None, batch: Batch, edge_weight: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        assert e is not None
+        return gine(self.linear(x), e, batch, edge_weight) + self.bias, e

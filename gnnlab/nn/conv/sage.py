@@ -1,0 +1,39 @@
+"""GraphSAGE: Hamilton et al., "Inductive Representation Learning on Large Graphs", NeurIPS 2017."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from gnnlab.batch import Batch
+from gnnlab.nn.conv.base import Conv
+from gnnlab.nn.linear import Linear
+from gnnlab.ops import degree, propagate
+
+
+class SAGE(Conv):
+    """GraphSAGE (Hamilton et al. 2017): a map of a node beside the mean or the maximum of its neighbours.
+
+    x' = W [x_i ‖ c_i] + b with c_i = mean_j x_j, or max_j ReLU(P x_j + p) where `reduce` is "max"; c_i = 0 without
+    neighbours. A mean divides by the sum of the edge weights. `l2` scales each row of x' to length 1.
+    """
+
+    def __init__(self, dim: int, reduce: Literal["mean", "max"] = "mean", l2: bool = False) -> None:
+        super().__init__()
+        self.pool = Linear(dim, dim) if reduce == "max" else None
+        self.linear = Linear(2 * dim, dim)
+        self.l2 = l2
+
+    def forward(
+        self, x: Tensor, e: Tensor | None, batch: Batch, edge_weight: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        if self.pool is not None:
+            around = propagate(self.pool(x, relu=True), batch, "max", edge_weight)
+        elif edge_weight is None:
+            around = propagate(x, batch, "mean")
+        else:
+            total = degree(batch, "in", edge_weight).unsqueeze(-1)
+            around = propagate(x, batch, "sum", edge_weight) / torch.where(total > 0, total, 1.0).to(x.dtype)
+        x = self.linear(torch.cat([x, around], dim=-1))
+        return normalize(x, dim=-1) if self.l2 else x, e

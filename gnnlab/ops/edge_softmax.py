@@ -82,6 +82,7 @@ def _setup(ctx: Any, inputs: tuple, output: tuple[Tensor, Tensor]) -> None:
     alpha = output[1]
     ctx.save_for_backward(value, alpha, *rest)
     ctx.mark_non_differentiable(alpha)
+    ctx.set_materialize_grads(False)
 
 
 def _backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:

@@ -13,6 +13,7 @@ from gnnlab.ops.backend import fused
 from gnnlab.ops.define import differentiable, kernel
 from gnnlab.ops.dropout import drop
 from gnnlab.ops.random import fresh_seed
+from gnnlab.ops.tape import recording
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,9 @@ def reference(
 
 def track(module: torch.nn.BatchNorm1d, mean: Tensor, var: Tensor, num_rows: int, rows: Tensor | None) -> None:
     """Move the running statistics of `module` towards what a batch of `num_rows` rows (`rows`: the real ones) shows."""
+    if (tape := recording()) is not None:
+        tape.effects.append(lambda: track(module, mean, var, num_rows, rows))
+        return
     assert module.running_mean is not None
     assert module.running_var is not None
     assert module.num_batches_tracked is not None

@@ -76,7 +76,7 @@ class Tape:
         self.tensors: list[Tensor | None] = list(given)
         self.needs = [tensor is not None and tensor.requires_grad for tensor in given]
         self.versions = _versions(given)
-        self.slots = {id(tensor): slot for slot, tensor in enumerate(given)}
+        self.slots: dict[int, int | None] = {id(tensor): slot for slot, tensor in enumerate(given)}
         self.slots[id(None)] = None
 
     def run(self, call: Callable, setup: Callable, backward: Callable, args: tuple) -> Any:

@@ -32,10 +32,12 @@ std::tuple<Tensor, Tensor, Tensor> linear_backward(const Tensor& g_, const Tenso
                           write<T>(grad_w), write<T>(grad_b), rows, in, out, Keep(0, dropout).scale());
 #pragma omp parallel num_threads(threads_for(rows * in * out / 16))
     {
-      by_blocks(rows, [&](int64_t first, int64_t last) { map.rows(first, last); });
-      map.weights();
+      map.chunks.each([&](int64_t chunk, int64_t first, int64_t end) {
+        map.rows(chunk, first, end);
+        map.weights(chunk, first, end);
+      });
+      map.sum();
     }
-    map.bias();
   });
   return {grad_x, grad_w, grad_b};
 }

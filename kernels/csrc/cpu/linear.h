@@ -7,8 +7,7 @@
 
 namespace gnnlab {
 
-constexpr int64_t kLinearRows = 48;   // rows of x at a time: a multiple of kTileRows
-constexpr int64_t kWeightRows = 512;  // rows summed in one go for the gradient of W
+constexpr int64_t kLinearRows = 48;  // rows of x at a time: a multiple of all tile_rows
 
 // fn(first, last) for every block of rows; within a parallel region.
 template <class Fn> void by_blocks(int64_t rows, const Fn& fn) {
@@ -25,7 +24,8 @@ template <class T> struct Linear {
   int64_t in, out;
   bool relu;
   Dropout dropout;
-  std::vector<A> weight, start;
+  Packed<A> weight;
+  std::vector<A> start;
 
   Linear(const T* x, const T* w, const T* bias, T* y, int64_t in, int64_t out, bool relu, const Dropout& dropout)
       : x(x), y(y), in(in), out(out), relu(relu), dropout(dropout), weight(packed_transpose(w, out, in)),
@@ -43,7 +43,7 @@ template <class T> struct Linear {
       for (int64_t i = 0; i < (last - first) * in; ++i) scratch[i] = widen(x[first * in + i]);
       left = scratch.data();
     }
-    gemm<A>(left, in, 1, last - first, in, weight.data(), whole_registers<A>(out), whole_registers<A>(out),
+    gemm<A>(left, in, 1, last - first, in, weight.get(), whole_registers<A>(out), whole_registers<A>(out),
             [&](int64_t m, int64_t n, Reg<A> v) {
               Reg<A> offset;
               load_register(offset, &start[n]);
@@ -55,41 +55,64 @@ template <class T> struct Linear {
   }
 };
 
+// Rows in at most 16 chunks, however many threads there are. What a chunk adds to the gradient of a weight is summed
+// apart, by the thread that has just computed its rows; the chunks are then added in their order.
+struct Chunks {
+  int64_t rows, size, count;
+
+  explicit Chunks(int64_t rows)
+      : rows(rows), size(std::max<int64_t>(4, ((rows + 15) / 16 + kLinearRows - 1) / kLinearRows) * kLinearRows),
+        count((rows + size - 1) / size) {}
+
+  // fn(chunk, first, end) for every chunk and, within it, for every two blocks of rows; within a parallel region.
+  template <class Fn> void each(const Fn& fn) const {
+#pragma omp for schedule(static)
+    for (int64_t chunk = 0; chunk < count; ++chunk) {
+      const int64_t last = std::min(rows, (chunk + 1) * size);
+      for (int64_t first = chunk * size; first < last; first += 2 * kLinearRows)
+        fn(chunk, first, std::min(last, first + 2 * kLinearRows));
+    }
+  }
+};
+
 // Its gradients; `y` where ReLU or dropout came after the product: where it is positive, the gradient passes.
-// `rows` for every block, then, with all threads, `weights`, and after the region `bias`.
+// `rows` and `weights` for all rows, then, with all threads, `sum`.
 template <class T> struct LinearBackward {
   using A = Acc<T>;
   const T *g, *x, *y;
   T *grad_x, *grad_w, *grad_b;
-  int64_t num_rows, in, out, wide;
+  Chunks chunks;
+  int64_t in, out, wide;
   A scale;
   bool after_relu = false;  // x came out of a ReLU and a dropout of this scale, which the gradient goes back through too
   A x_scale = 1;
-  std::vector<A> weight, sums;
+  Packed<A> weight;
+  std::unique_ptr<A[]> weight_sums;  // by chunk
+  std::vector<A> bias_sums;
   std::unique_ptr<A[]> gated, widened;  // copies of g and x, where those cannot be used as they are
   const A *grad_z, *left;
+  std::vector<A> last;  // the last row of x in whole registers: of the others, what lies behind a row is the next
 
-  LinearBackward(const T* g, const T* x, const T* w, const T* y, T* grad_x, T* grad_w, T* grad_b, int64_t num_rows,
-                 int64_t in, int64_t out, double scale)
-      : g(g), x(x), y(y), grad_x(grad_x), grad_w(grad_w), grad_b(grad_b), num_rows(num_rows), in(in), out(out),
-        wide(whole_registers<A>(in)), scale(static_cast<A>(scale)), weight(grad_x ? packed(w, out, in) : std::vector<A>()),
-        sums(blocks() * out) {
+  LinearBackward(const T* g, const T* x, const T* w, const T* y, T* grad_x, T* grad_w, T* grad_b, int64_t rows, int64_t in,
+                 int64_t out, double scale)
+      : g(g), x(x), y(y), grad_x(grad_x), grad_w(grad_w), grad_b(grad_b), chunks(rows), in(in), out(out),
+        wide(whole_registers<A>(in)), scale(static_cast<A>(scale)), weight(grad_x ? packed(w, out, in) : nullptr),
+        weight_sums(std::make_unique_for_overwrite<A[]>(chunks.count * out * wide)), bias_sums(chunks.count * out), last(wide) {
     constexpr bool same = std::is_same_v<T, A>;
-    if (!same || y) gated = std::make_unique_for_overwrite<A[]>(num_rows * out);
-    if (!same || wide != in) widened = std::make_unique_for_overwrite<A[]>(num_rows * wide);
+    if (!same || y) gated = std::make_unique_for_overwrite<A[]>(rows * out);
+    if (!same) widened = std::make_unique_for_overwrite<A[]>(rows * in);
     grad_z = gated ? gated.get() : reinterpret_cast<const A*>(g);
     left = widened ? widened.get() : reinterpret_cast<const A*>(x);
+    for (int64_t j = 0; rows && j < in; ++j) last[j] = widen(x[(rows - 1) * in + j]);
   }
 
-  int64_t blocks() const { return (num_rows + kLinearRows - 1) / kLinearRows; }
-
-  void rows(int64_t first, int64_t last) {
-    if (gated) gate(g + first * out, y ? y + first * out : nullptr, gated.get() + first * out, (last - first) * out);
-    add_rows(grad_z + first * out, &sums[first / kLinearRows * out], last - first);
-    for (int64_t r = first; widened && r < last; ++r)
-      for (int64_t j = 0; j < wide; ++j) widened[r * wide + j] = j < in ? widen(x[r * in + j]) : A(0);
+  void rows(int64_t chunk, int64_t first, int64_t end) {
+    if (gated) gate(g + first * out, y ? y + first * out : nullptr, gated.get() + first * out, (end - first) * out);
+    add_rows(grad_z + first * out, &bias_sums[chunk * out], end - first);
+    if (widened)
+      for (int64_t i = first * in; i < end * in; ++i) widened[i] = widen(x[i]);
     if (grad_x)
-      gemm<A>(grad_z + first * out, out, 1, last - first, out, weight.data(), wide, wide,
+      gemm<A>(grad_z + first * out, out, 1, end - first, out, weight.get(), wide, wide,
               [&](int64_t m, int64_t n, Reg<A> v) {
                 const int64_t at = (first + m) * in + n;
                 if (after_relu) {
@@ -101,30 +124,40 @@ template <class T> struct LinearBackward {
               });
   }
 
-  // grad_W[o] = Σ_r grad_z[r, o] x[r], for rows o of W by tiles; chunks of r are added in their order.
-  void weights() const {
-#pragma omp for schedule(dynamic, 1) nowait
-    for (int64_t tile = 0; tile < (out + kTileRows - 1) / kTileRows; ++tile) {
-      const int64_t first = tile * kTileRows, count = std::min<int64_t>(kTileRows, out - first);
-      std::vector<A> sum(count * wide);
-      for (int64_t r = 0; r < num_rows; r += kWeightRows)
-        gemm<A>(grad_z + r * out + first, 1, out, count, std::min(kWeightRows, num_rows - r), left + r * wide, wide, wide,
-                [&](int64_t m, int64_t n, const Reg<A>& v) {
-                  Reg<A> before;
-                  load_register(before, &sum[m * wide + n]);
-                  store_register(&sum[m * wide + n], before + v);
-                });
-      for (int64_t m = 0; m < count; ++m)
-        for (int64_t n = 0; n < in; ++n) grad_w[(first + m) * in + n] = static_cast<T>(sum[m * wide + n]);
+  // To the chunk's gradient of W: Σ_r grad_z[r, o] x[r].
+  void weights(int64_t chunk, int64_t first, int64_t end) {
+    A* sum = &weight_sums[chunk * out * wide];
+    bool fresh = first == chunk * chunks.size;
+    const auto add = [&](int64_t row, int64_t depth, const A* rows) {
+      if (depth == 0) return;
+      gemm<A>(grad_z + row * out, 1, out, out, depth, rows, in, wide, [&](int64_t m, int64_t n, Reg<A> v) {
+        Reg<A> before = {};
+        if (!fresh) load_register(before, sum + m * wide + n);
+        store_register(sum + m * wide + n, before + v);
+      });
+      fresh = false;
+    };
+    const int64_t whole = end == chunks.rows && wide != in ? end - 1 : end;
+    add(first, whole - first, left + first * in);
+    add(whole, end - whole, last.data());
+  }
+
+  // The gradients of W and b.
+  void sum() {
+#pragma omp for schedule(static)
+    for (int64_t o = 0; o < out; ++o) {
+      std::vector<A> total(wide + 1);
+      for (int64_t chunk = 0; chunk < chunks.count; ++chunk) {
+        add_row(&weight_sums[(chunk * out + o) * wide], total.data(), wide);
+        total[wide] += bias_sums[chunk * out + o];
+      }
+      for (int64_t n = 0; n < in; ++n) grad_w[o * in + n] = static_cast<T>(total[n]);
+      grad_b[o] = static_cast<T>(total[wide]);
     }
   }
 
-  void bias() const {
-    for (int64_t j = 0; j < out; ++j) {
-      A total = 0;
-      for (int64_t block = 0; block < blocks(); ++block) total += sums[block * out + j];
-      grad_b[j] = static_cast<T>(total);
-    }
+  static void add_row(const A* __restrict from, A* __restrict to, int64_t n) {
+    for (int64_t i = 0; i < n; ++i) to[i] += from[i];
   }
 
   // In registers: left to the compiler, this became a branch for every number.
@@ -141,9 +174,8 @@ template <class T> struct LinearBackward {
     }
   }
 
-  void add_rows(const A* __restrict z, A* __restrict sum, int64_t count) const {
-    for (int64_t r = 0; r < count; ++r)
-      for (int64_t j = 0; j < out; ++j) sum[j] += z[r * out + j];
+  void add_rows(const A* z, A* to, int64_t count) const {
+    for (int64_t r = 0; r < count; ++r) add_row(z + r * out, to, out);
   }
 };
 

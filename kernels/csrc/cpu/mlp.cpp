@@ -43,15 +43,15 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> mlp_backward(const Tensor& g_
                                 write<T>(grad_w1), write<T>(grad_b1), rows, in, hidden, 1);
 #pragma omp parallel num_threads(threads_for(rows * hidden * (in + out) / 16))
     {
-      by_blocks(rows, [&](int64_t first, int64_t last) {
-        second_map.rows(first, last);
-        first_map.rows(first, last);
+      first_map.chunks.each([&](int64_t chunk, int64_t first, int64_t end) {
+        second_map.rows(chunk, first, end);
+        second_map.weights(chunk, first, end);
+        first_map.rows(chunk, first, end);
+        first_map.weights(chunk, first, end);
       });
-      second_map.weights();
-      first_map.weights();
+      second_map.sum();
+      first_map.sum();
     }
-    second_map.bias();
-    first_map.bias();
   });
   return {grad_x, grad_w1, grad_b1, grad_w2, grad_b2};
 }

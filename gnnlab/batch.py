@@ -66,6 +66,11 @@ class Batch:
             self._shared[name] = compute(self)
         return self._shared[name]
 
+    def shares(self, tensor: Tensor) -> bool:
+        """Whether it is one of the batch's own: an attribute, or what `once` has computed."""
+        shared = [part for value in self._shared.values() for part in (value if isinstance(value, tuple) else (value,))]
+        return any(tensor is own for own in (*self.node.values(), *self.edge.values(), *self.graph.values(), *shared))
+
     @property
     def x(self) -> Tensor | None:
         """Node features: [N, columns] integers or [N, dim] floats; None where the data has none."""

@@ -26,9 +26,10 @@ class MLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         *hidden, last = self.linears
+        dropout = self.dropout.p if self.training else 0.0
+        if self.act is None and len(hidden) == 1:
+            first = hidden[0]
+            return ops.mlp(x, (first.weight, last.weight), (first.bias, last.bias), dropout)
         for linear in hidden:
-            if self.act is None:
-                x = linear(x, relu=True, dropout=self.dropout.p if self.training else 0.0)
-            else:
-                x = self.dropout(self.act(linear(x)))
+            x = linear(x, relu=True, dropout=dropout) if self.act is None else self.dropout(self.act(linear(x)))
         return last(x)

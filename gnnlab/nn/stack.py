@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from gnnlab.batch import Batch
 from gnnlab.nn.embedding import FeatureEmbedding, NodeEmbedding
 from gnnlab.nn.head import Head
+from gnnlab.ops.tape import one_node
 
 
 class Stack(nn.Module):
@@ -29,6 +30,6 @@ class Stack(nn.Module):
         e = self.edges(batch.edge_attr, batch.edge_index.shape[1]) if self.edges is not None else None
         states = [x]
         for layer in self.layers:
-            x, e = layer(x, e, batch)
+            x, e = one_node(layer, x, e, batch)
             states.append(x)
         return self.head(states, batch)

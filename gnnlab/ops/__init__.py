@@ -14,6 +14,7 @@ from gnnlab.ops.gatv2_logits import gatv2_logits
 from gnnlab.ops.gine import gine
 from gnnlab.ops.linear import linear
 from gnnlab.ops.linear_attention import linear_attention
+from gnnlab.ops.mlp import mlp
 from gnnlab.ops.multi_aggregate import multi_aggregate
 from gnnlab.ops.norm import Around, norm, track
 from gnnlab.ops.propagate import propagate
@@ -36,6 +37,7 @@ __all__ = [
     "gine",
     "linear",
     "linear_attention",
+    "mlp",
     "multi_aggregate",
     "norm",
     "pool",

@@ -78,9 +78,12 @@ def _setup(ctx: Any, inputs: tuple, output: tuple[Tensor, Tensor]) -> None:
     *tensors, ctx.num_heads, ctx.dropout = inputs
     ctx.save_for_backward(*tensors, *output)
     ctx.mark_non_differentiable(output[1])
+    ctx.set_materialize_grads(False)
 
 
-def _backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+def _backward(ctx: Any, grad: Tensor | None, _: None) -> tuple[Tensor | None, ...]:
+    if grad is None:
+        return (None,) * len(ctx.needs_input_grad)
     grad_qkv, grad_bias = _attention_backward(grad, *ctx.saved_tensors, ctx.num_heads, ctx.dropout)
     return grad_qkv, grad_bias if ctx.needs_input_grad[1] else None, *[None] * 5
 

@@ -3,7 +3,8 @@
 The kernels' schemas are in C++. What is said here, once for each op: the shapes of its results (for tracing),
 what its backward needs, and the backward itself. Autograd is registered with `torch.library`, which
 `torch.compile` and `torch.ops.gnnlab` see; eager code takes a shorter way, which a graph network's many small
-calls notice: an autograd function without `torch.func`'s levels, and the op without its Python wrapper.
+calls notice: an autograd function without `torch.func`'s levels, and the op without its Python wrapper, or no
+autograd function at all where a whole layer is one (`gnnlab.ops.tape`).
 """
 
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import torch
 from torch.autograd.function import _SingleLevelFunction
 
 from gnnlab.ops.backend import on_load
+from gnnlab.ops.tape import recording
 
 Setup = Callable[[Any, tuple, Any], None]
 """setup(ctx, inputs, output): keep on `ctx` what the backward needs."""
@@ -41,9 +43,12 @@ def differentiable(name: str, fake: Callable, setup: Setup, backward: Callable) 
     call = kernel(name, fake)
     on_load(lambda: torch.library.register_autograd(f"gnnlab::{name}", backward, setup_context=setup))
 
-    def forward(ctx: Any, *args: Any) -> Any:
+    def below(*args: Any) -> Any:
         with torch._C._AutoDispatchBelowAutograd():
-            out = call(*args)
+            return call(*args)
+
+    def forward(ctx: Any, *args: Any) -> Any:
+        out = below(*args)
         setup(ctx, args, out)
         return out
 
@@ -51,6 +56,9 @@ def differentiable(name: str, fake: Callable, setup: Setup, backward: Callable) 
     apply: Callable = type(name, (_SingleLevelFunction,), members).apply  # pyright: ignore[reportAttributeAccessIssue]
 
     def op(*args: Any) -> Any:
-        return call(*args) if torch.compiler.is_compiling() else apply(*args)
+        if torch.compiler.is_compiling():
+            return call(*args)
+        tape = recording()
+        return apply(*args) if tape is None else tape.run(below, setup, backward, args)
 
     return op

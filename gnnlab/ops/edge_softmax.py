@@ -82,9 +82,12 @@ def _setup(ctx: Any, inputs: tuple, output: tuple[Tensor, Tensor]) -> None:
     alpha = output[1]
     ctx.save_for_backward(value, alpha, *rest)
     ctx.mark_non_differentiable(alpha)
+    ctx.set_materialize_grads(False)
 
 
-def _backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+def _backward(ctx: Any, grad: Tensor | None, _: None) -> tuple[Tensor | None, ...]:
+    if grad is None:
+        return (None,) * len(ctx.needs_input_grad)
     grads = _softmax_sum_backward(grad, *ctx.saved_tensors, ctx.slope)
     wanted = (g if need else None for g, need in zip(grads, ctx.needs_input_grad, strict=False))
     return *wanted, *[None] * 9

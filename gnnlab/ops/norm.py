@@ -13,6 +13,7 @@ from gnnlab.ops.backend import fused
 from gnnlab.ops.define import differentiable, kernel
 from gnnlab.ops.dropout import drop
 from gnnlab.ops.random import fresh_seed
+from gnnlab.ops.tape import recording
 
 
 @dataclass(frozen=True)
@@ -50,11 +51,15 @@ def norm(
     if h.dtype == torch.bfloat16:
         weight, bias = weight.float(), bias.float()
         mean, var = (None if v is None else v.float() for v in (mean, var))
-    before, after = (None if v is None else v.to(h.dtype) for v in (before, after))
+    before, after = _like(before, h), _like(after, h)
     y, _, mean, var = _norm(
         h, before, after, weight, bias, mean, var, eps, around.relu, around.whole, around.first, around.last, seed, rows
     )
     return y, mean, var
+
+
+def _like(value: Tensor | None, h: Tensor) -> Tensor | None:
+    return value if value is None or value.dtype == h.dtype else value.to(h.dtype)
 
 
 def reference(
@@ -92,18 +97,21 @@ def reference(
 
 def track(module: torch.nn.BatchNorm1d, mean: Tensor, var: Tensor, num_rows: int, rows: Tensor | None) -> None:
     """Move the running statistics of `module` towards what a batch of `num_rows` rows (`rows`: the real ones) shows."""
-    assert module.running_mean is not None
-    assert module.running_var is not None
-    assert module.num_batches_tracked is not None
+    if (tape := recording()) is not None:
+        tape.effects.append(lambda: track(module, mean, var, num_rows, rows))
+        return
+    running_mean, running_var, batches = module.running_mean, module.running_var, module.num_batches_tracked
+    assert running_mean is not None
+    assert running_var is not None
+    assert batches is not None
     momentum = 0.1 if module.momentum is None else module.momentum
     if fused(mean, "norm"):
-        running = module.running_mean, module.running_var, module.num_batches_tracked
-        _track(*running, mean, var, num_rows, rows, momentum)
+        _track(running_mean, running_var, batches, mean, var, num_rows, rows, momentum)
         return
     n = num_rows if rows is None else rows.to(var.dtype)
-    module.running_mean.lerp_(mean.to(module.running_mean.dtype), momentum)
-    module.running_var.lerp_((var * (n / (n - 1))).to(module.running_var.dtype), momentum)
-    module.num_batches_tracked.add_(1)
+    running_mean.lerp_(mean.to(running_mean.dtype), momentum)
+    running_var.lerp_((var * (n / (n - 1))).to(running_var.dtype), momentum)
+    batches.add_(1)
 
 
 def _setup(ctx: Any, inputs: tuple, output: tuple) -> None:

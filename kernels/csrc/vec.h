@@ -205,7 +205,8 @@ HD void store_register(bfloat16* p, const Reg<float>& v) {  // to the nearest, t
 }
 
 // The first `count` numbers at p, and zeros.
-template <class T> HD void load_part(Reg<Acc<T>>& v, const T* p, int count) {
+template <class T> HD void load_part(Reg<Acc<T>>& v, const T* p, int64_t count) {
+  if (count >= RegOf<Acc<T>>::lanes) return load_register(v, p);
 #ifdef __AVX512F__
   if constexpr (std::is_same_v<T, float>) {
     v = (Reg<float>)_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << count) - 1), p);

@@ -25,8 +25,7 @@ struct Dropout {
       for (int64_t i = 0; i < count; i += lanes) {
         Reg<A> v;
         const int64_t left = count - i;
-        if (left >= lanes) load_register(v, values + begin + i);
-        else load_part<T>(v, values + begin + i, static_cast<int>(left));
+        load_part<T>(v, values + begin + i, left);
         v = unpack<A, 1>(bits, offset + i).r[0] ? v * scale : Reg<A>{};
         store_part(values + begin + i, v, left);
       }

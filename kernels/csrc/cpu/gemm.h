@@ -8,7 +8,8 @@
 
 namespace gnnlab {
 
-constexpr int kTileRows = 6, kTileRegisters = 4;  // 24 accumulators, 4 of B, and a broadcast: 29 of 32 registers
+// Rows of a tile that is so many registers wide: they, a row of B and a broadcast fill the 32 registers there are.
+constexpr int tile_rows(int registers) { return registers == 5 ? 4 : registers == 4 ? 6 : 8; }
 
 template <class A> constexpr int64_t whole_registers(int64_t n) {
   return (n + RegOf<A>::lanes - 1) / RegOf<A>::lanes * RegOf<A>::lanes;
@@ -40,50 +41,63 @@ HD void tile_and_finish(const A* a, int64_t row, int64_t column, int64_t depth, 
 template <class A, int R, class Finish>
 void columns_of_tiles(const A* a, int64_t row, int64_t column, int64_t rows, int64_t depth, const A* b, int64_t b_row,
                       int64_t n0, const Finish& finish) {
+  constexpr int M = tile_rows(R);
   int64_t m = 0;
-  for (; m + kTileRows <= rows; m += kTileRows)
-    tile_and_finish<A, kTileRows, R>(a, row, column, depth, b, b_row, m, n0, finish);
-  switch (rows - m) {
-    case 5: tile_and_finish<A, 5, R>(a, row, column, depth, b, b_row, m, n0, finish); break;
-    case 4: tile_and_finish<A, 4, R>(a, row, column, depth, b, b_row, m, n0, finish); break;
-    case 3: tile_and_finish<A, 3, R>(a, row, column, depth, b, b_row, m, n0, finish); break;
-    case 2: tile_and_finish<A, 2, R>(a, row, column, depth, b, b_row, m, n0, finish); break;
-    case 1: tile_and_finish<A, 1, R>(a, row, column, depth, b, b_row, m, n0, finish); break;
-    default: break;
+  for (; m + M <= rows; m += M) tile_and_finish<A, M, R>(a, row, column, depth, b, b_row, m, n0, finish);
+  if (M > 4 && m + 4 <= rows) {
+    tile_and_finish<A, 4, R>(a, row, column, depth, b, b_row, m, n0, finish);
+    m += 4;
   }
+  if (m + 2 <= rows) {
+    tile_and_finish<A, 2, R>(a, row, column, depth, b, b_row, m, n0, finish);
+    m += 2;
+  }
+  if (m < rows) tile_and_finish<A, 1, R>(a, row, column, depth, b, b_row, m, n0, finish);
 }
+
+// How many registers to take at a time where so many are left: 4, unless that leaves a narrow rest.
+constexpr int64_t next_width(int64_t registers) { return registers <= 5 ? registers : registers == 6 ? 3 : 4; }
 
 template <class A, class Finish>
 void gemm(const A* a, int64_t row, int64_t column, int64_t rows, int64_t depth, const A* b, int64_t b_row,
           int64_t columns, const Finish& finish) {
   constexpr int lanes = RegOf<A>::lanes;
-  int64_t n = 0;
-  for (; n + kTileRegisters * lanes <= columns; n += kTileRegisters * lanes)
-    columns_of_tiles<A, kTileRegisters>(a, row, column, rows, depth, b, b_row, n, finish);
-  if (n + 2 * lanes <= columns) {
-    columns_of_tiles<A, 2>(a, row, column, rows, depth, b, b_row, n, finish);
-    n += 2 * lanes;
+  int64_t registers = (columns + lanes - 1) / lanes, n = 0;
+  while (registers > 0) {
+    const int64_t width = next_width(registers);
+    switch (width) {
+      case 5: columns_of_tiles<A, 5>(a, row, column, rows, depth, b, b_row, n, finish); break;
+      case 4: columns_of_tiles<A, 4>(a, row, column, rows, depth, b, b_row, n, finish); break;
+      case 3: columns_of_tiles<A, 3>(a, row, column, rows, depth, b, b_row, n, finish); break;
+      case 2: columns_of_tiles<A, 2>(a, row, column, rows, depth, b, b_row, n, finish); break;
+      default: columns_of_tiles<A, 1>(a, row, column, rows, depth, b, b_row, n, finish);
+    }
+    registers -= width;
+    n += width * lanes;
   }
-  if (n < columns) columns_of_tiles<A, 1>(a, row, column, rows, depth, b, b_row, n, finish);
-  if (n + lanes < columns) columns_of_tiles<A, 1>(a, row, column, rows, depth, b, b_row, n + lanes, finish);
 }
 
+template <class A> using Packed = std::unique_ptr<A[]>;
+
 // The matrix [rows, columns] as numbers of Acc<T>, its rows filled up with zeros to whole registers.
-template <class T> std::vector<Acc<T>> packed(const T* from, int64_t rows, int64_t columns) {
+template <class T> Packed<Acc<T>> packed(const T* from, int64_t rows, int64_t columns) {
   const int64_t wide = whole_registers<Acc<T>>(columns);
-  std::vector<Acc<T>> to(rows * wide);
-  for (int64_t i = 0; i < rows; ++i)
+  auto to = std::make_unique_for_overwrite<Acc<T>[]>(rows * wide);
+  for (int64_t i = 0; i < rows; ++i) {
     for (int64_t j = 0; j < columns; ++j) to[i * wide + j] = widen(from[i * columns + j]);
+    for (int64_t j = columns; j < wide; ++j) to[i * wide + j] = 0;
+  }
   return to;
 }
 
 // Its transpose [columns, rows], packed alike.
-template <class T> std::vector<Acc<T>> packed_transpose(const T* from, int64_t rows, int64_t columns) {
+template <class T> Packed<Acc<T>> packed_transpose(const T* from, int64_t rows, int64_t columns) {
   const int64_t wide = whole_registers<Acc<T>>(rows);
-  std::vector<Acc<T>> to(columns * wide);
-  for (int64_t i0 = 0; i0 < rows; i0 += 16)
+  auto to = std::make_unique_for_overwrite<Acc<T>[]>(columns * wide);
+  for (int64_t i0 = 0; i0 < wide; i0 += 16)
     for (int64_t j = 0; j < columns; ++j)
-      for (int64_t i = i0; i < std::min(i0 + 16, rows); ++i) to[j * wide + i] = widen(from[i * columns + j]);
+      for (int64_t i = i0; i < std::min(i0 + 16, wide); ++i)
+        to[j * wide + i] = i < rows ? widen(from[i * columns + j]) : Acc<T>(0);
   return to;
 }
 

@@ -61,6 +61,8 @@ class SignNetEncoder(nn.Module):
     v and −v pass through φ side by side, so that batch norms see both and no sign shows in training either.
     """
 
+    static_shapes: ClassVar[bool] = False  # how many rows there are depends on the batch's values
+
     def __init__(self, signnet: SignNet, dim: int) -> None:
         super().__init__()
         k, hidden = signnet.k, signnet.hidden
@@ -69,7 +71,7 @@ class SignNetEncoder(nn.Module):
         self.phi = GIN(1, hidden, self.out, signnet.layers, depth=2)
         self.rho = Perceptron(hidden, hidden, hidden, dim) if self.deepset else Perceptron(4 * k, hidden, dim)
 
-    @torch.compiler.disable  # shapes depend on the data
+    @torch.compiler.disable
     def forward(self, batch: Batch) -> Tensor:
         vectors = batch.node["signnet_vec"]
         count = batch.ptr.diff().clamp(max=vectors.shape[1])

@@ -73,6 +73,8 @@ class SPE(Spectral):
 class SPEEncoder(nn.Module):
     """Batch with `spe_vec`, `spe_val` [N, K] → [N, dim]."""
 
+    static_shapes: ClassVar[bool] = False  # how many rows there are depends on the batch's values
+
     def __init__(self, spe: SPE, dim: int) -> None:
         super().__init__()
         kind = {"mlp": Elementwise, "deepsets": DeepSets, "one": One}[spe.phi]
@@ -80,7 +82,7 @@ class SPEEncoder(nn.Module):
         self.rho = GIN(spe.channels, spe.hidden, spe.k, spe.layers, depth=3)
         self.linear = nn.Linear(spe.k, dim)
 
-    @torch.compiler.disable  # shapes depend on the data
+    @torch.compiler.disable
     def forward(self, batch: Batch) -> Tensor:
         return self.linear(pool(self.rho(self.filtered(batch), node_pairs(batch)), node_pairs(batch), "sum"))
 

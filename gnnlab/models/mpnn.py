@@ -14,6 +14,7 @@ from gnnlab.nn.embedding import FeatureEmbedding, NodeEmbedding
 from gnnlab.nn.head import Head
 from gnnlab.nn.stack import Stack
 from gnnlab.nn.virtual_node import VirtualNode
+from gnnlab.ops.tape import one_node
 from gnnlab.spec import Feature, GraphSpec
 
 
@@ -56,7 +57,7 @@ class MPNN(Stack):
         e = self.edges(batch.edge_attr, batch.num_edges) if self.edges is not None else None
         states = [x]
         for layer, update in zip(self.layers, [*self.virtual_node.updates, None], strict=True):
-            x, e = layer(x + u.index_select(0, batch.batch), e, batch)
+            x, e = one_node(layer, x + u.index_select(0, batch.batch), e, batch)
             states.append(x)
             u = u if update is None else update(u, x, batch)
         return self.head(states, batch)

@@ -28,7 +28,9 @@ class MLP(nn.Module):
         *hidden, last = self.linears
         dropout = self.dropout.p if self.training else 0.0
         if self.act is None and len(hidden) == 1:
-            first = hidden[0]
+            (first,) = hidden
+            assert isinstance(first, Linear)
+            assert isinstance(last, Linear)
             return ops.mlp(x, (first.weight, last.weight), (first.bias, last.bias), dropout)
         for linear in hidden:
             x = linear(x, relu=True, dropout=dropout) if self.act is None else self.dropout(self.act(linear(x)))

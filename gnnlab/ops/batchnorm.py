@@ -24,8 +24,13 @@ class BatchNorm(nn.BatchNorm1d):
         if not self.training:
             around = ops.Around(around.relu)
         measured = self.training and (rows is not None or input.shape[0] > 1)
-        given = None if measured else (self.running_mean, self.running_var)
+        given = None if measured else self._running()
         y, mean, var = ops.norm(input, self.weight, self.bias, given, self.eps, before, after, around, rows)
         if measured:
             ops.track(self, mean, var, input.shape[0], rows)
         return y
+
+    def _running(self) -> tuple[Tensor, Tensor]:
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        return self.running_mean, self.running_var

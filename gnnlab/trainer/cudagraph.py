@@ -57,6 +57,16 @@ def check(settings: "Trainer") -> None:
         )
 
 
+def check_static(model: nn.Module) -> None:
+    """Raise `UsageError` for a model with a module whose shapes depend on values (`static_shapes = False`)."""
+    for name, module in model.named_modules():
+        if not getattr(module, "static_shapes", True):
+            raise UsageError(
+                f"trainer.cudagraph=true: the shapes in the model's {name} ({type(module).__name__}) depend on values "
+                "in a batch, so its step cannot be captured; take trainer=default, or another part."
+            )
+
+
 class Captured(NamedTuple):
     """A step that can be replayed: where its batch goes, what starts it, and where its results appear."""
 

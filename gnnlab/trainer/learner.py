@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from gnnlab.batch import Batch
 from gnnlab.ops import clip_grad_norm_
 from gnnlab.padding import Padding, check_model
-from gnnlab.trainer import device, distributed
+from gnnlab.trainer import cudagraph, device, distributed
 from gnnlab.trainer.cudagraph import CudaGraphs, Part
 from gnnlab.trainer.ema import EMA
 from gnnlab.trainer.evaluate import evaluate
@@ -53,7 +53,10 @@ class Learner:
         self.scheduler = self.make_scheduler(self.optimizer, epochs=phase.epochs, maximize=self.task.maximize)
         self.ema = EMA(self.model, self.settings.ema) if self.settings.ema is not None else None
         self.pad = self._padding(batches)
-        self.graphs = CudaGraphs(self._update, self.optimizer, self.parameters) if self.settings.cudagraph else None
+        self.graphs = None
+        if self.settings.cudagraph:
+            cudagraph.check_static(self.model)
+            self.graphs = CudaGraphs(self._update, self.optimizer, self.parameters)
 
     def end(self, weights: dict[str, Tensor]) -> None:
         """Leave the phase with `weights`."""

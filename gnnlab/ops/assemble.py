@@ -20,7 +20,7 @@ Bounds = Sequence[tuple[int, int]]
 
 
 def assemble(graphs: Packed, order: Tensor, bounds: Bounds) -> Iterator[Batch]:
-    """For each (first, last) of `bounds`, the graphs order[first] … order[last−1] as a batch; `order` [n] integers."""
+    """For each (first, last) of `bounds`, the graphs order[first] … order[last−1] as a batch; `order` [n] int64."""
     if backend.mode() == "reference" or not backend.load():
         yield from reference(graphs, order, bounds)
         return

@@ -1,4 +1,4 @@
-"""The command line: `train.py`, `gnnlab` and `python -m gnnlab`.
+"""The command line: `train.py`, `gnnlab` and `python -m gnnlab`; with `list`, the parts there are.
 
 Exit codes: 0 all went well, 2 the request was wrong, 1 a run could not go on or met a bug, 130 and 143
 interrupted. The jobs of a sweep are composed and checked before the first starts, and one that fails
@@ -19,6 +19,7 @@ from hydra.errors import SearchPathException
 from omegaconf import DictConfig, OmegaConf
 
 from gnnlab import config
+from gnnlab.config import catalogue
 from gnnlab.config.loader import installed
 from gnnlab.config.nearest import did_you_mean, nearest_path, paths
 from gnnlab.config.sections import plain
@@ -55,6 +56,9 @@ def main() -> int:
     logging.getLogger("gnnlab").setLevel(logging.INFO)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come here instead of being printed by Hydra
     try:
+        if sys.argv[1:2] == ["list"]:
+            catalogue.main(sys.argv[2:], config.conf_dir())
+            return 0
         arrange()
         with installed():
             hydra.main(version_base="1.3", config_path=str(config.conf_dir()), config_name="config")(job)()

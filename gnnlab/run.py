@@ -16,6 +16,7 @@ from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
+from gnnlab.budget import widen
 from gnnlab.config import build, config_hash
 from gnnlab.datasets.loader import Loader
 from gnnlab.encodings import attach
@@ -50,6 +51,8 @@ def prepare(cfg: DictConfig) -> Prepared:
     splits = attach(encodings, splits, source.cache)
     loader = partial(build(cfg.loader), seed=cfg.seed, rank=distributed.rank(), world=distributed.world())
     loaders = {name: loader(packed, shuffle=name == "train") for name, packed in splits.items()}
+    if cfg.budget is not None:
+        widen(cfg.model, cfg.budget, lambda: build(cfg.model, spec=spec, encodings=encodings))
     seed_everything(cfg.seed)
     model = build(cfg.model, spec=spec, encodings=encodings)
     return Prepared(spec, make_task(spec), loaders, model)

@@ -13,6 +13,7 @@ VALUES = {
     "seed": "int",
     "out": "str",
     "resume": "str",
+    "budget": "int | str | None",
     "ops": "Literal['auto', 'fused', 'reference']",
     "allow": "list[str]",
 }

@@ -7,7 +7,8 @@ device, and an op without a kernel for that device (GPUs have torch's own optimi
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Literal, get_args
 
 import torch
@@ -37,6 +38,18 @@ def use(mode: Mode) -> None:
         raise UsageError(f"ops=fused: {reason}. ops=auto runs on plain torch instead.")
     _mode = mode
     _serves.clear()
+
+
+@contextmanager
+def using(mode: Mode) -> Iterator[None]:
+    """Within it, as after `use(mode)`; then as before."""
+    before, serves = _mode, dict(_serves)
+    use(mode)
+    try:
+        yield
+    finally:
+        use(before)
+        _serves.update(serves)
 
 
 def mode() -> Mode:

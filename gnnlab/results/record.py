@@ -17,6 +17,7 @@ from torch import nn
 from gnnlab.batch import Batch
 from gnnlab.config.hashing import config_hash
 from gnnlab.errors import RunStopped, UsageError
+from gnnlab.ops import backend
 from gnnlab.results.folder import now, write
 from gnnlab.results.provenance import code, environment
 from gnnlab.spec import GraphSpec
@@ -79,11 +80,11 @@ def record_failure(cfg: DictConfig, folder: Path, error: Exception) -> None:
 
 
 def flops_per_graph(model: nn.Module, batch: Batch) -> int:
-    """FLOPs of a forward pass over `batch`, per graph."""
+    """FLOPs of the products in a forward pass over `batch`, per graph, whichever ops serve: those of plain torch."""
     from torch.utils.flop_counter import FlopCounterMode
 
     was_training = model.training
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+    with backend.using("reference"), torch.no_grad(), FlopCounterMode(display=False) as counter:
         model.eval()(batch)
     model.train(was_training)
     return round(counter.get_total_flops() / batch.num_graphs)

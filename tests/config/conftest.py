@@ -96,6 +96,7 @@ FILES = {
         seed: 0
         out: runs
         resume: never
+        budget: null
         ops: auto
         allow: []
         data: {_target_: standin.Root, mirror: "${oc.env:GNNLAB_MIRROR,null}"}

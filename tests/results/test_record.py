@@ -9,6 +9,8 @@ from torch import nn
 
 from gnnlab.batch import Batch
 from gnnlab.errors import RunStopped
+from gnnlab.nn.linear import MLP
+from gnnlab.ops import backend
 from gnnlab.packed import Packed
 from gnnlab.results.record import code, environment, flops_per_graph, record, record_failure
 from gnnlab.results.runs import read
@@ -45,6 +47,19 @@ def test_flops_are_two_per_multiplication_per_graph():
     model = Linear().train()
     assert flops_per_graph(model, two_graphs()) == 2 * 10 * (3 * 5 + 5 * 1) / 2
     assert model.training
+
+
+def test_flops_do_not_depend_on_who_serves():
+    class Fused(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.mlp = MLP(3, 5, 1)
+
+        def forward(self, batch):
+            return self.mlp(batch.node["x"])
+
+    assert flops_per_graph(Fused(), two_graphs()) == 2 * 10 * (3 * 5 + 5 * 1) / 2
+    assert backend.mode() == "auto"
 
 
 def test_a_result_can_be_read_back_and_says_how_it_was_chosen(make_cfg, tmp_path):

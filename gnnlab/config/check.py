@@ -167,4 +167,5 @@ def check_needs(definitions: Mapping[str, Definition], chosen: Chosen, givers: G
             names = " and ".join(choice(other, chosen) for other in asked)
             refusal = f"{choice(path, chosen)} needs {DATASET_FACTS.get(fact, fact)}, which {names} does not give"
             able = givers(fact)
-            raise UsageError(f"{refusal}; {' or '.join(able)} would." if able else f"{refusal}.")
+            more = f" (and {len(able) - 3} more)" if len(able) > 3 else ""
+            raise UsageError(f"{refusal}; {' or '.join(able[:3])}{more} would." if able else f"{refusal}.")

@@ -25,6 +25,7 @@ BENCHES = ("loader", "encodings", "segment", "edges", "attention", "scan", "dens
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m kernels.bench", description=__doc__)
     parser.add_argument("--only", choices=BENCHES, action="append", help="this family; may be given again")
+    parser.add_argument("--op", action="append", help="of the families of ops, this op alone; may be given again")
     parser.add_argument("--quick", action="store_true", help="small shapes and few repeats: does it run?")
     parser.add_argument("--seconds", type=float, default=3.0, help="to spend on one comparison, about")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
@@ -33,7 +34,8 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     SETTINGS.device, SETTINGS.quick, SETTINGS.seconds = arguments.device, arguments.quick, arguments.seconds
-    whole = not arguments.only and not arguments.quick
+    SETTINGS.ops = tuple(arguments.op or ())
+    whole = not arguments.only and not arguments.op and not arguments.quick
     out = arguments.out or (Path(__file__).parent / "results" if whole else None)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     rows: list[Row] = []

@@ -129,7 +129,8 @@ OPS = [
         lambda batch: lambda m: plain_multi(m, batch),
         numbers((4, 1), (8, 2)),
         {"PyG MultiAggregation": pyg_multi} if HAS_PYG else {},
-        tolerance=2e-3,  # PyG's deviation lacks the epsilon
+        tolerance=2e-3,
+        apart=0.02,  # PyG's deviation lacks the epsilon: where it is 0, its gradient is another
     ),
     Op(
         "gine",

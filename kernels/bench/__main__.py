@@ -1,7 +1,7 @@
 """`python -m kernels.bench [--only NAME] [--quick] [--device cuda] [--out FOLDER]`: ours beside the peers.
 
-Contenders take turns, and medians count. A full run writes a table, a figure and JSON to `results/` under the
-machine's name; a part, or a quick one, only where `--out` says.
+Contenders take turns, and medians count. A full run writes a table, a figure and JSON for each family to `results/`, in
+a folder with the machine's name; a part, or a quick one, only where `--out` says.
 """
 
 import argparse
@@ -9,7 +9,6 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
@@ -38,26 +37,23 @@ def main() -> None:
     whole = not arguments.only and not arguments.op and not arguments.quick
     out = arguments.out or (Path(__file__).parent / "results" if whole else None)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    sys.exit(any([not measured(family, out) for family in arguments.only or BENCHES]))
+
+
+def measured(family: str, out: Path | None) -> bool:
+    """Print a family's rows, and write them where that is asked for; False if it failed. The other families are kept."""
     rows: list[Row] = []
     try:
-        failed = measure(arguments.only or BENCHES, rows)
+        for row in import_module(f"kernels.bench.{family}").rows():
+            rows.append(row)
+            print(f"{row.op}, {row.shape}, {row.kind}: {row.ratio:.1f}× {row.best_peer}", flush=True)
+    except Exception:
+        traceback.print_exc()
+        return False
     finally:
-        print(table.write(rows, environment(), out) if out and rows else table.markdown(rows))
-    sys.exit(failed)
-
-
-def measure(names: Sequence[str], rows: list[Row]) -> bool:
-    """Add the families' rows one by one; whether a family failed. The others are worth having."""
-    failed = False
-    for name in names:
-        try:
-            for row in import_module(f"kernels.bench.{name}").rows():
-                rows.append(row)
-                print(f"{row.op}, {row.shape}, {row.kind}: {row.ratio:.1f}× {row.best_peer}", flush=True)
-        except Exception:
-            traceback.print_exc()
-            failed = True
-    return failed
+        if rows:
+            print(table.write(rows, family, environment(), out) if out else table.markdown(rows), flush=True)
+    return True
 
 
 if __name__ == "__main__":

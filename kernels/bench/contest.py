@@ -16,6 +16,9 @@ Function = Callable[..., Tensor | tuple[Tensor, ...]]
 Maker = Callable[[Batch], Function]
 """What a contender prepares once for a batch, and then calls on the inputs."""
 
+MOST = 2_000_000_000
+"""Bytes that a forward pass may move. Peers keep some ten arrays of its size, and more would not fit beside ours."""
+
 HAS_PYG = find_spec("torch_geometric") is not None
 HAS_SCATTER = find_spec("torch_scatter") is not None
 
@@ -50,7 +53,8 @@ def contests(op: Op, shapes: list[Shape]) -> Iterator[Row]:
         return
     for shape in shapes:
         for width in shape.widths:
-            yield from contest(op, shape, width)
+            if 4 * op.moved(shape.batch, width)[0] < MOST:
+                yield from contest(op, shape, width)
 
 
 def contest(op: Op, shape: Shape, width: int) -> Iterator[Row]:

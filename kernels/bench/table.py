@@ -54,11 +54,11 @@ def figure(rows: list[Row], path: Path) -> None:
     pyplot.close(drawing)
 
 
-def write(rows: list[Row], machine: dict[str, Any], folder: Path) -> Path:
-    """`<machine>-<threads>t.json`, `.md` and `.png` in `folder`; the path without its ending."""
+def write(rows: list[Row], family: str, machine: dict[str, Any], folder: Path) -> Path:
+    """`<machine>-<threads>t/<family>.json`, `.md` and `.png` in `folder`; the path without its ending."""
     name = re.sub(r"\W+", "-", str(machine["gpu"] or machine["cpu"])).strip("-").lower()
-    path = folder / f"{name}-{machine['threads']}t"
-    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}-{machine['threads']}t" / family
+    path.parent.mkdir(parents=True, exist_ok=True)
     measured = [asdict(row) | {"best_peer": row.best_peer, "ratio": row.ratio} for row in rows]
     path.with_suffix(".json").write_text(json.dumps({"machine": machine, "rows": measured}, indent=1) + "\n")
     said = ", ".join(f"{key} {value}" for key, value in machine.items() if value is not None)

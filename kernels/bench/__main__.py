@@ -37,11 +37,12 @@ def main() -> None:
     whole = not arguments.only and not arguments.op and not arguments.quick
     out = arguments.out or (Path(__file__).parent / "results" if whole else None)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    sys.exit(any([not measured(family, out) for family in arguments.only or BENCHES]))
+    failed = [family for family in arguments.only or BENCHES if not measured(family, out)]
+    sys.exit(bool(failed))
 
 
 def measured(family: str, out: Path | None) -> bool:
-    """Print a family's rows, and write them where that is asked for; False if it failed. The other families are kept."""
+    """Print a family's rows, and write them where that is asked for; False if it failed."""
     rows: list[Row] = []
     try:
         for row in import_module(f"kernels.bench.{family}").rows():

@@ -120,7 +120,7 @@ def padded_linear(batch: Batch) -> Function:
         dense, filled = to_dense_batch(torch.cat([q, k, v], dim=1), batch.batch)
         query, key, value = (part.transpose(1, 2) for part in heads_of(dense))
         top, below = query @ (key.transpose(-1, -2) @ value), query @ key.sum(-2).unsqueeze(-1)
-        return (top / below).transpose(1, 2).flatten(2)[filled]
+        return (top / below.where(below > 0, 1)).transpose(1, 2).flatten(2)[filled]  # rows of padding are 0
 
     return call
 

@@ -33,9 +33,13 @@ from gnnlab.spec import Feature, GraphSpec, Level
 
 
 def assert_permutation_equivariant(model: nn.Module, graphs: Packed, node_level: bool) -> None:
-    """Renumbering the nodes of each graph renumbers the rows of the output (graph level: changes nothing)."""
+    """Renumbering the nodes of each graph renumbers the rows of the output (graph level: changes nothing).
+
+    Where a part of the model says `breaks_ties = True`, it takes nodes by degree, equal ones in the order of their
+    numbers: these then keep their order.
+    """
     model, graphs = deepcopy(model).double().eval(), _double(graphs)
-    moved, order = permuted(graphs)
+    moved, order = permuted(graphs, keep_ties=any(getattr(part, "breaks_ties", False) for part in model.modules()))
     with torch.no_grad():
         before, after = model(graphs.batch()), model(moved.batch())
     assert len(before) == (graphs.num_nodes if node_level else graphs.num_graphs), f"{len(before)} rows of output"
@@ -147,15 +151,29 @@ def sample(encodings: Sequence[Encoding] = ()) -> Packed:
     return graphs
 
 
+def sample_for(model: nn.Module, encodings: Sequence[Encoding] = ()) -> Packed:
+    """`sample`, without the graph of 400 nodes for a model with a row for each pair (`rows_are_pairs = True`)."""
+    graphs = sample(encodings)
+    pairs = getattr(model, "rows_are_pairs", False)
+    return graphs.take((graphs.ptr.diff() < 400).nonzero()[:, 0]) if pairs else graphs
+
+
 def sample_spec(level: Level) -> GraphSpec:
     """The specification of `sample` to build a model with; three targets."""
     return GraphSpec("sample", level, "regression", 3, "mae", Feature.categorical(28), Feature.categorical(4))
 
 
-def permuted(graphs: Packed, seed: int = 0) -> tuple[Packed, Tensor]:
-    """The same graphs with renumbered nodes, and the order [N]: row i of the result is row order[i] of `graphs`."""
+def permuted(graphs: Packed, seed: int = 0, keep_ties: bool = False) -> tuple[Packed, Tensor]:
+    """The same graphs with renumbered nodes, and the order [N]: row i of the result is row order[i] of `graphs`.
+
+    With `keep_ties`, nodes of a graph with the same in-degree keep their order.
+    """
     batch, random = graphs.batch(), torch.Generator().manual_seed(seed)
-    order = (batch.batch + torch.rand(graphs.num_nodes, generator=random, dtype=torch.float64)).argsort()
+    key = batch.batch + torch.rand(graphs.num_nodes, generator=random, dtype=torch.float64)
+    if keep_ties:
+        tied = batch.batch * (graphs.num_edges + 1) + graphs.rowptr.diff()
+        key[tied.argsort(stable=True)] = key[(tied + key.frac()).argsort()]
+    order = key.argsort()
     first = graphs.ptr[batch.batch[graphs.edge_index[0]]]
     moved = Packed.from_tensors(
         graphs.ptr.diff(),

@@ -13,6 +13,7 @@ FLOORS = [
     {"encodings", "tasks"},
     {"nn"},
     {"models", "datasets"},
+    {"budget"},
     {"run"},
     {"verify", "cli", "testing"},
     {"__main__"},

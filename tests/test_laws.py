@@ -20,7 +20,7 @@ from gnnlab.testing import (
     assert_encoding_lawful,
     assert_finite_with_gradients,
     assert_permutation_equivariant,
-    sample,
+    sample_for,
     sample_spec,
 )
 
@@ -45,7 +45,8 @@ def composed(composition: str, level: Level) -> tuple[nn.Module, Packed]:
     cfg = compose(*composition.split(), "dataset=zinc", "preset=none", "model.hidden_dim=64", "model.num_layers=2")
     encodings = [build(section) for section in (cfg.get("encoding") or {}).values()]
     torch.manual_seed(0)
-    return build(cfg.model, spec=sample_spec(level), encodings=encodings), sample(encodings)
+    model = build(cfg.model, spec=sample_spec(level), encodings=encodings)
+    return model, sample_for(model, encodings)
 
 
 @pytest.mark.parametrize("level", ["graph", "node"])

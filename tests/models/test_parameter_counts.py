@@ -11,6 +11,7 @@ import pytest
 from gnnlab.encodings.lappe import LapPE
 from gnnlab.encodings.rwse import RWSE
 from gnnlab.models.gps import GPS
+from gnnlab.models.graph_transformer import GraphTransformer
 from gnnlab.models.mpnn import MPNN
 from gnnlab.nn.conv.gat import GAT
 from gnnlab.nn.conv.gatedgcn import GatedGCN
@@ -80,6 +81,13 @@ MPNN_TABLE = [
      [LapPE(8, skip_trivial=True, net="linear")], 505_011),
 ]  # fmt: skip
 
+TRANSFORMER_TABLE = [
+    # name, spec, eigenvectors, width, published
+    ("ZINC", ZINC, 8, 64, 588_929),
+    ("PATTERN", spec(2, Feature.categorical(3), level="node"), 2, 80, 522_982),
+    ("CLUSTER", spec(6, Feature.categorical(7), level="node"), 10, 80, 524_026),
+]
+
 
 def count(model) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
@@ -97,6 +105,13 @@ def test_mpnn_on_zinc(row):
     _, conv, head, width, layers, bonds, encodings, published = row
     model = MPNN(ZINC, encodings, conv, head, hidden_dim=width, num_layers=layers, edge_features=bonds)
     assert count(model) == published
+
+
+@pytest.mark.parametrize("row", TRANSFORMER_TABLE, ids=lambda row: row[0])
+def test_graph_transformer(row):
+    _, graph_spec, k, width, published = row
+    encoding = LapPE(k, laplacian="sym", skip_trivial=True, net="linear")
+    assert count(GraphTransformer(graph_spec, [encoding], Pyramid, hidden_dim=width)) == published
 
 
 def test_pna_on_zinc():

@@ -11,7 +11,8 @@ from gnnlab.ops import attention
 class Attention(nn.Module):
     """Multi-head self-attention within each graph: x [N, dim] to [N, dim].
 
-    Four projections with biases. `dropout` acts on the attention weights, in training.
+    Four projections with biases. `dropout` acts on the attention weights, in training. A `bias` of the scores: see
+    `gnnlab.ops.attention`.
     """
 
     def __init__(self, dim: int, num_heads: int = 4, dropout: float = 0.0) -> None:
@@ -28,6 +29,6 @@ class Attention(nn.Module):
         nn.init.zeros_(self.qkv.bias)
         nn.init.zeros_(self.out.bias)
 
-    def forward(self, x: Tensor, batch: Batch) -> Tensor:
+    def forward(self, x: Tensor, batch: Batch, bias: Tensor | None = None) -> Tensor:
         dropout = self.dropout if self.training else 0.0
-        return self.out(attention(self.qkv(x), batch, self.num_heads, dropout))
+        return self.out(attention(self.qkv(x), batch, self.num_heads, dropout, bias))

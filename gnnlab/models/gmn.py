@@ -1,0 +1,110 @@
+"""GMN: Behrouz & Hashemi, "Graph Mamba: Towards Learning on Graphs with State Space Models", KDD 2024.
+
+A node v is read as a sequence of its neighbourhoods, far to near: for m̂ = m … 1, `tokens` tokens each, and v itself in
+the end. A token is the set T of all nodes that `walks` random walks of length m̂ from v visit; its vector is the mean
+over T of a conv's states on the induced subgraph. With Φ [1 + m · tokens, d] the sequence of v,
+
+    x_v ← x_v + Mamba(LayerNorm(Φ))_last.
+
+Mamba goes both ways. GPS layers with a scan over the nodes by degree follow; with m = 0 there are only these.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from gnnlab.batch import Batch
+from gnnlab.encodings.base import Encoding
+from gnnlab.models.gps import GPS
+from gnnlab.nn.activation import Activation
+from gnnlab.nn.conv.base import Conv
+from gnnlab.nn.embedding import FeatureEmbedding, NodeEmbedding
+from gnnlab.nn.head import Head
+from gnnlab.nn.mixer.mamba import Mamba, Sequences
+from gnnlab.nn.walks import induced, walk
+from gnnlab.ops import pool
+from gnnlab.ops.random import fresh_seed
+from gnnlab.spec import GraphSpec
+
+
+class GMN(GPS):
+    """Graph Mamba Network (Behrouz & Hashemi 2024): GPS on nodes encoded by scans over random-walk neighbourhoods.
+
+    `Batch` to [B or N, spec.out_dim]. `reach`: m, the longest walks. Walks are drawn anew at every step of training; in
+    evaluation they are always those of `walk_seed`.
+    """
+
+    def __init__(
+        self,
+        spec: GraphSpec,
+        encodings: Sequence[Encoding],
+        conv: Callable[[int], Conv],
+        mixer: Callable[[int], nn.Module],
+        head: Callable[..., Head],
+        hidden_dim: int = 64,
+        num_layers: int = 4,
+        reach: int = 2,
+        tokens: int = 4,
+        walks: int = 4,
+        walk_seed: int = 0,
+        dropout: float = 0.0,
+        act: Activation = "relu",
+    ) -> None:
+        super().__init__(spec, encodings, conv, mixer, head, hidden_dim, num_layers, dropout, act)
+        if reach:
+            local = conv(hidden_dim)
+            nodes = Neighbourhoods(self.nodes, spec, local, hidden_dim, reach, tokens, walks, walk_seed)
+            self.add_module("nodes", nodes)
+
+
+class Neighbourhoods(nn.Module):
+    """`Batch` to x [N, dim]: what `nodes` says of them, and a scan over their neighbourhoods."""
+
+    breaks_ties: ClassVar[bool] = True
+    static_shapes: ClassVar[bool] = False  # how many nodes are visited depends on the batch's values
+
+    def __init__(
+        self,
+        nodes: NodeEmbedding,
+        spec: GraphSpec,
+        conv: Conv,
+        dim: int,
+        reach: int,
+        tokens: int,
+        walks: int,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.nodes, self.conv = nodes, conv
+        self.edges = FeatureEmbedding(spec.edge, dim) if conv.uses_edges else None
+        self.lengths = [length for length in range(reach, 0, -1) for _ in range(tokens)]
+        self.walks, self.seed = walks, seed
+        self.norm, self.scan = nn.LayerNorm(dim), Mamba(dim)
+
+    def forward(self, batch: Batch) -> Tensor:
+        x = self.nodes(batch)
+        sequence = torch.cat([self.encode(x, batch), x.unsqueeze(1)], 1)
+        count = sequence.shape[1]
+        places = torch.arange(count, device=x.device).repeat(len(x))
+        ptr = torch.arange(len(x) + 1, device=x.device) * count
+        sequences = Sequences(ptr, places, count - 1 - places)
+        return x + self.scan.scan(self.norm(sequence.flatten(0, 1)), sequences)[count - 1 :: count]
+
+    def encode(self, x: Tensor, batch: Batch) -> Tensor:
+        """The vectors of all tokens: [N, T, d]."""
+        subgraphs, node, edge = induced(batch, self.visited(batch))
+        e = None if self.edges is None else self.edges(batch.edge_attr, batch.num_edges)[edge]
+        states, _ = self.conv(x[node], e, subgraphs)
+        return pool(states, subgraphs, "mean").view(len(x), len(self.lengths), -1)
+
+    def visited(self, batch: Batch) -> Tensor:
+        """The nodes on the walks of each token: [N, T, walks (reach + 1)]; shorter walks stay where they end."""
+        device = batch.ptr.device
+        seed = fresh_seed(device) if self.training else torch.full((1,), self.seed, device=device)
+        paths = walk(batch, len(self.lengths) * self.walks, max(self.lengths), seed)
+        paths = paths.unflatten(1, (len(self.lengths), self.walks))
+        step, length = torch.arange(paths.shape[-1], device=device), torch.tensor(self.lengths, device=device)
+        last = torch.minimum(step, length.unsqueeze(-1))[:, None].expand(-1, self.walks, -1)
+        return paths.gather(3, last.expand(len(paths), -1, -1, -1)).flatten(2)

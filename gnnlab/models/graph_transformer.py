@@ -1,0 +1,62 @@
+"""Graph transformer: Dwivedi & Bresson, "A Generalization of Transformer Networks to Graphs", DLG-AAAI 2021.
+
+Every node attends to its in-neighbours (`gnnlab.nn.edge_attention`), and the products w that its scores sum up are
+the edges' own messages. With BN over all nodes, or all edges, of the batch:
+
+    y = BN(x + O_x x'),  x ← BN(y + FFN(y)),   and for the edges   z = BN(e + O_e w),  e ← BN(z + FFN(z)).
+
+Laplacian eigenvectors are mapped linearly and added to the node features. Where edges have no features, scores do
+without them.
+"""
+
+from collections.abc import Callable, Sequence
+
+from torch import Tensor, nn
+
+from gnnlab.batch import Batch
+from gnnlab.encodings.base import Encoding
+from gnnlab.nn.edge_attention import AfterAttention, EdgeAttention
+from gnnlab.nn.embedding import FeatureEmbedding, NodeEmbedding
+from gnnlab.nn.head import Head
+from gnnlab.nn.stack import Stack
+from gnnlab.spec import GraphSpec
+
+
+class GraphTransformer(Stack):
+    """Graph transformer (Dwivedi & Bresson 2021): attention along edges, which have states and layers of their own.
+
+    `Batch` to [B or N, spec.out_dim]. Encodings are mapped to `hidden_dim` and added to the node features.
+    """
+
+    def __init__(
+        self,
+        spec: GraphSpec,
+        encodings: Sequence[Encoding],
+        head: Callable[..., Head],
+        hidden_dim: int = 64,
+        num_layers: int = 10,
+        num_heads: int = 8,
+        dropout: float = 0.0,
+    ) -> None:
+        has_edges = spec.edge.kind != "none"
+        nodes = NodeEmbedding(spec, hidden_dim, encodings, merge="add")
+        edges = FeatureEmbedding(spec.edge, hidden_dim) if has_edges else None
+        layers = [GraphTransformerLayer(hidden_dim, num_heads, dropout, has_edges) for _ in range(num_layers)]
+        super().__init__(nodes, edges, layers, head(dim=hidden_dim, depth=num_layers, spec=spec))
+
+
+class GraphTransformerLayer(nn.Module):
+    """x [N, d], e [E, d] to the next x and e; without `edges`, e is None."""
+
+    def __init__(self, dim: int, num_heads: int, dropout: float, edges: bool) -> None:
+        super().__init__()
+        self.attention = EdgeAttention(dim, num_heads, edges)
+        self.nodes = AfterAttention(dim, dropout)
+        self.edges = AfterAttention(dim, dropout) if edges else None
+
+    def forward(self, x: Tensor, e: Tensor | None, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        mixed, products = self.attention(x, e, batch)
+        x = self.nodes(mixed, x, batch.real.num_nodes)
+        if self.edges is not None:
+            e = self.edges(products, e, batch.real.num_edges)
+        return x, e

@@ -1,0 +1,119 @@
+"""Graphormer: Ying et al., "Do Transformers Really Perform Bad for Graph Representation?", NeurIPS 2021.
+
+A transformer on all nodes of a graph and a virtual one, that knows the graph in three ways: centrality, a learnt
+vector for each in- and out-degree; a bias of the scores for the distance of two nodes; and one for the edges on the
+shortest paths between them (`gnnlab.nn.pair_bias`), shared by all layers:
+
+    h' = h + MHA(LN(h); bias),   h ← h' + FFN(LN(h')),   FFN = d → d → d with GELU.
+
+The virtual node comes first in each graph, is apart from the others by a distance of its own, and is the read-out.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad
+
+from gnnlab.batch import Batch
+from gnnlab.encodings.base import Encoding
+from gnnlab.nn.embedding import NodeEmbedding
+from gnnlab.nn.heads import head_width
+from gnnlab.nn.linear import MLP, Linear
+from gnnlab.nn.mixer.attention import Attention
+from gnnlab.nn.pair_bias import PairBias
+from gnnlab.ops.attention import pair_ptr
+from gnnlab.spec import GraphSpec
+
+
+class Graphormer(nn.Module):
+    """Graphormer (Ying et al. 2021): global attention that knows degrees, distances and the edges on shortest paths.
+
+    `Batch` to [B or N, spec.out_dim]. Encodings are mapped to `hidden_dim` and added to the node features. `largest`:
+    degrees, and `largest_distance`: distances above it count as one; `path`: edges looked at on a path, 0 for none.
+    """
+
+    def __init__(
+        self,
+        spec: GraphSpec,
+        encodings: Sequence[Encoding],
+        hidden_dim: int = 80,
+        num_layers: int = 12,
+        num_heads: int = 8,
+        dropout: float = 0.1,
+        largest: int = 63,
+        largest_distance: int = 20,
+        path: int = 5,
+    ) -> None:
+        super().__init__()
+        head_width(hidden_dim, num_heads)
+        self.level = spec.level
+        self.nodes = NodeEmbedding(spec, hidden_dim, encodings, merge="add")
+        self.centrality = nn.ModuleList(nn.Embedding(largest + 1, hidden_dim) for _ in ("in", "out"))
+        self.virtual = nn.Parameter(0.02 * torch.randn(hidden_dim))
+        self.bias = PairBias(spec, num_heads, largest_distance, path)
+        self.virtual_bias = nn.Parameter(0.02 * torch.randn(num_heads))
+        self.dropout = nn.Dropout(dropout)
+        self.layers = nn.ModuleList(GraphormerLayer(hidden_dim, num_heads, dropout) for _ in range(num_layers))
+        self.norm = nn.LayerNorm(hidden_dim)
+        self.out = Linear(hidden_dim, spec.out_dim)
+
+    def forward(self, batch: Batch) -> Tensor:
+        tokens = batch.once("tokens", Tokens.of)
+        x = self.nodes(batch)
+        for table, ptr in zip(self.centrality, (batch.rowptr, batch.colptr), strict=True):
+            x = x + table(ptr.diff().clamp(max=table.num_embeddings - 1))
+        x = self.dropout(spread(x, self.virtual, tokens.nodes, tokens.batch.num_nodes))
+        bias = spread(self.bias(batch), self.virtual_bias, tokens.pairs, int(pair_ptr(tokens.batch)[-1]))
+        for layer in self.layers:
+            x = layer(x, bias, tokens.batch)
+        read = tokens.batch.ptr[:-1] if self.level == "graph" else tokens.nodes
+        return self.out(self.norm(x.index_select(0, read)))
+
+
+class GraphormerLayer(nn.Module):
+    """x [T, d], bias [P, H] to the next x, for the tokens of a batch."""
+
+    def __init__(self, dim: int, num_heads: int, dropout: float) -> None:
+        super().__init__()
+        self.attention = Attention(dim, num_heads, dropout)
+        self.feed_forward = MLP(dim, dim, dim, act="gelu", dropout=dropout)
+        self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in range(2))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, bias: Tensor, batch: Batch) -> Tensor:
+        first, second = self.norms
+        x = x + self.dropout(self.attention(first(x), batch, bias))
+        return x + self.dropout(self.feed_forward(second(x)))
+
+
+class Tokens(NamedTuple):
+    """The nodes of each graph after a virtual one: a batch of T = N + B rows, for mixers, without edges.
+
+    `nodes` [N], `pairs` [P]: where the nodes, and the pairs of nodes, are among the tokens and their pairs.
+    """
+
+    batch: Batch
+    nodes: Tensor
+    pairs: Tensor
+
+    @classmethod
+    def of(cls, batch: Batch) -> "Tokens":
+        device, graphs, rows = batch.ptr.device, batch.num_graphs, batch.num_nodes
+        ptr = batch.ptr + torch.arange(graphs + 1, device=device)
+        nodes = torch.arange(rows, device=device) + batch.batch + 1
+        owner = torch.repeat_interleave(torch.arange(graphs, device=device), ptr.diff())
+        none, zeros = ptr.new_empty(0), ptr.new_zeros(rows + graphs + 1)
+        tokens = Batch(none.view(2, 0), ptr, owner, zeros, zeros, none, none, batch.max_nodes + 1)
+        count = batch.ptr.diff()[batch.batch]
+        row = torch.repeat_interleave(torch.arange(rows, device=device), count)
+        column = torch.arange(len(row), device=device) - pad(count.cumsum(0), (1, 0))[row]
+        place = nodes - ptr[batch.batch]
+        pairs = (pair_ptr(tokens)[batch.batch] + place * (count + 1))[row] + column + 1
+        return cls(tokens, nodes, pairs)
+
+
+def spread(values: Tensor, other: Tensor, place: Tensor, rows: int) -> Tensor:
+    """`values` [n, d] at the rows `place` [n] of [rows, d], `other` [d] at all others."""
+    return other.to(values.dtype).expand(rows, -1).index_copy(0, place, values)

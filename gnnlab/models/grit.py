@@ -1,0 +1,128 @@
+"""GRIT: Ma et al., "Graph Inductive Biases in Transformers without Message Passing", ICML 2023.
+
+All pairs (i, j) of nodes of a graph have a state, at first a linear map of the random walks from i to j
+(`gnnlab.encodings.rrwp`) and the features of the edge j → i, if there is one; walks from i to i go to the node. Head by
+head, with ρ(z) = sign(z) √|z|:
+
+    ê_ij = ReLU(ρ((Q x_i + K x_j) ⊙ W e_ij) + B e_ij),   α_ij = softmax_j clamp(a · ê_ij, −5, 5),
+    x_i' = Σ_j α_ij V x_j + U Σ_j α_ij ê_ij,   x_i' ← θ₁ ⊙ x_i' + θ₂ ⊙ x_i' log(1 + degree_i).
+
+Then come x ← BN(y + FFN(y)) with y = BN(x + O x'), and e ← BN(e + O' ê). Shapes: x [N, d], e [P, d], α [P, H].
+"""
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from gnnlab.batch import Batch
+from gnnlab.encodings.base import Encoding
+from gnnlab.encodings.rrwp import relative_walks
+from gnnlab.nn.all_pairs import all_pairs, edge_pairs
+from gnnlab.nn.edge_attention import LARGEST, AfterAttention
+from gnnlab.nn.embedding import FeatureEmbedding, NodeEmbedding
+from gnnlab.nn.head import Head
+from gnnlab.nn.heads import head_width
+from gnnlab.nn.linear import Linear
+from gnnlab.ops import aggregate, degree
+from gnnlab.ops.batchnorm import BatchNorm
+from gnnlab.spec import GraphSpec
+
+
+class GRIT(nn.Module):
+    """GRIT (Ma et al. 2023): attention to all nodes by the states of pairs, which begin as random walks.
+
+    `Batch` to [B or N, spec.out_dim]. Encodings are mapped to `hidden_dim` and added to the node features. `steps`:
+    random walks of 0 … steps − 1 steps. `attention_dropout` acts on α. Memory grows with the square of the nodes.
+    """
+
+    rows_are_pairs: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        spec: GraphSpec,
+        encodings: Sequence[Encoding],
+        head: Callable[..., Head],
+        hidden_dim: int = 64,
+        num_layers: int = 10,
+        num_heads: int = 8,
+        steps: int = 21,
+        dropout: float = 0.0,
+        attention_dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.steps = steps
+        self.nodes = NodeEmbedding(spec, hidden_dim, encodings, merge="add")
+        self.edges = FeatureEmbedding(spec.edge, hidden_dim) if spec.edge.kind != "none" else None
+        self.node_walks, self.pair_walks = (Linear(steps, hidden_dim, bias=False) for _ in range(2))
+        layers = (GRITLayer(hidden_dim, num_heads, dropout, attention_dropout) for _ in range(num_layers))
+        self.layers = nn.ModuleList(layers)
+        self.head = head(dim=hidden_dim, depth=num_layers, spec=spec)
+
+    def forward(self, batch: Batch) -> Tensor:
+        pairs, walks = all_pairs(batch), relative_walks(batch, self.steps).to(self.pair_walks.weight.dtype)
+        own = pairs.rowptr[1:] - batch.ptr[1:][batch.batch] + torch.arange(batch.num_nodes, device=walks.device)
+        x, e = self.nodes(batch) + self.node_walks(walks.index_select(0, own)), self.pair_walks(walks)
+        if self.edges is not None:
+            features = self.edges(batch.edge_attr, batch.num_edges)
+            e = e.index_add(0, edge_pairs(batch), features.to(e.dtype))
+        log_degree = degree(batch, "in").log1p().to(x.dtype)[:, None]
+        states = [x]
+        for layer in self.layers:
+            x, e = layer(x, e, pairs, log_degree)
+            states.append(x)
+        return self.head(states, batch)
+
+
+class GRITLayer(nn.Module):
+    """x [N, d], e [P, d] to the next x and e; `log_degree` [N, 1]."""
+
+    static_shapes = False
+
+    def __init__(self, dim: int, num_heads: int, dropout: float, attention_dropout: float) -> None:
+        super().__init__()
+        self.attention = PairAttention(dim, num_heads, attention_dropout)
+        self.scale = nn.Parameter(torch.empty(2, dim))
+        nn.init.xavier_normal_(self.scale)
+        self.dropout = nn.Dropout(dropout)
+        self.pair_out, self.pair_norm = Linear(dim, dim), BatchNorm(dim)
+        self.after = AfterAttention(dim, dropout)
+
+    def forward(self, x: Tensor, e: Tensor, pairs: Batch, log_degree: Tensor) -> tuple[Tensor, Tensor]:
+        mixed, new_e = self.attention(x, e, pairs)
+        mixed = mixed * (self.scale[0] + self.scale[1] * log_degree)
+        e = self.pair_norm(self.pair_out(self.dropout(new_e)), e, rows=pairs.real.num_edges)
+        return self.after(mixed, x, pairs.real.num_nodes), e
+
+
+class PairAttention(nn.Module):
+    """x [N, d], e [P, d] to x' [N, d], before degrees scale it, and ê [P, d]."""
+
+    def __init__(self, dim: int, num_heads: int, dropout: float) -> None:
+        super().__init__()
+        width = head_width(dim, num_heads)
+        self.query, self.key, self.value = Linear(dim, dim), Linear(dim, dim, bias=False), Linear(dim, dim, bias=False)
+        self.factor, self.offset = Linear(dim, dim), Linear(dim, dim)
+        self.score = nn.Parameter(torch.empty(num_heads, width))
+        self.from_pairs = nn.Parameter(torch.empty(num_heads, width, width))
+        for weight in (self.score, *self.from_pairs):
+            nn.init.xavier_normal_(weight)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, e: Tensor, pairs: Batch) -> tuple[Tensor, Tensor]:
+        source, target = pairs.edges.source, pairs.edges.target
+        ends = self.query(x).index_select(0, target) + self.key(x).index_select(0, source)
+        e = (signed_root(ends * self.factor(e)) + self.offset(e)).relu()
+        heads = e.unflatten(1, self.score.shape)
+        weight = (heads * self.score).sum(-1).clamp(-LARGEST, LARGEST).exp()
+        alpha = self.dropout(weight / aggregate(weight, pairs).index_select(0, target)).unsqueeze(-1)
+        value = self.value(x).index_select(0, source).unflatten(1, self.score.shape)
+        of_nodes, of_pairs = (aggregate((alpha * part).flatten(1), pairs) for part in (value, heads))
+        of_pairs = torch.einsum("nhc,hcd->nhd", of_pairs.unflatten(1, self.score.shape), self.from_pairs)
+        return of_nodes + of_pairs.flatten(1), e
+
+
+def signed_root(z: Tensor) -> Tensor:
+    """sign(z) √|z|, whose gradient stays finite at 0."""
+    return z.sign() * z.abs().clamp(min=1e-12).sqrt()

@@ -1,0 +1,128 @@
+"""SSWL: Zhang et al., "A Complete Expressiveness Hierarchy for Subgraph GNNs via Subgraph Weisfeiler-Lehman Tests",
+ICML 2023.
+
+Every node u is the root of a copy of its graph, and h(u, v) is the state of node v in the copy of u, at first
+h(u, v) = x_v + t[min(d(v, u), 5)] with a table t. A layer is, for a set S of aggregations that says what is seen of h:
+
+    h ← ReLU(BN(Σ_{a ∈ S} MLP_a((1 + ε_a) h + a(h)))),    MLP = Linear, BN, ReLU, Linear,
+    uL: Σ_{w ∈ N(v)} ReLU(h(u, w) + e_vw)    vL: Σ_{w ∈ N(u)} ReLU(h(w, v) + e_uw)    vG: Σ_w h(w, v)    vv: h(v, v).
+
+In the end x_u = Σ_v h(u, v) ("vs": first v, then u), or x_v = Σ_u h(u, v) ("sv"), and MLP, BN, ReLU. Shapes: h [P, d]
+for the P = Σ_g n_g² rows (v, u) of `node_pairs`, the copies being its columns; x [N, d].
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from gnnlab.batch import Batch
+from gnnlab.encodings.base import Encoding
+from gnnlab.encodings.columns import Perceptron, node_pairs
+from gnnlab.encodings.spd import distances
+from gnnlab.nn.embedding import FeatureEmbedding, NodeEmbedding
+from gnnlab.nn.linear import MLP
+from gnnlab.ops import Around, gine, pool
+from gnnlab.ops.batchnorm import BatchNorm
+from gnnlab.spec import GraphSpec
+
+Kind = Literal["swl_vs", "swl_sv", "pswl_vs", "pswl_sv", "gswl", "sswl", "sswl+"]
+AGGREGATIONS: dict[Kind, tuple[str, ...]] = {
+    "swl_vs": ("uL",),
+    "swl_sv": ("uL",),
+    "pswl_vs": ("uL", "vv"),
+    "pswl_sv": ("uL", "vv"),
+    "gswl": ("uL", "vG"),
+    "sswl": ("uL", "vL"),
+    "sswl+": ("uL", "vL", "vv"),
+}
+
+
+class Pairs(NamedTuple):
+    """The rows (v, u). `swap`, `diagonal` [P]: the rows (u, v) and (v, v). `edge`: the edge of each edge of `rows`."""
+
+    rows: Batch
+    swap: Tensor
+    diagonal: Tensor
+    edge: Tensor
+
+    @classmethod
+    def of(cls, batch: Batch) -> "Pairs":
+        rows = node_pairs(batch)
+        start, first = rows.ptr, batch.ptr[batch.batch[rows.batch]]
+        place = rows.batch - first
+        target = rows.edge_index[1]
+        number = torch.arange(rows.num_edges, device=target.device) - rows.rowptr[target]
+        swap = start[first + rows.node["column"]] + place
+        return cls(rows, swap, start[rows.batch] + place, batch.rowptr[rows.batch[target]] + number)
+
+
+class SSWL(nn.Module):
+    """Subgraph GNNs of all six classes (Zhang et al. 2023), SSWL+ by default: `Batch` to [B or N, spec.out_dim].
+
+    Rows grow with the square of a graph's nodes. At node level, a node's state is that of the copy it roots.
+    `max_distance`: further nodes, and those out of reach, count as so far away.
+    """
+
+    rows_are_pairs: ClassVar[bool] = True
+    static_shapes: ClassVar[bool] = False  # how many rows there are depends on the batch's values
+
+    def __init__(
+        self,
+        spec: GraphSpec,
+        encodings: Sequence[Encoding],
+        hidden_dim: int = 96,
+        num_layers: int = 6,
+        kind: Kind = "sswl+",
+        max_distance: int = 5,
+    ) -> None:
+        super().__init__()
+        self.level, self.max_distance = spec.level, max_distance
+        self.root_first = kind.endswith("_sv")
+        self.nodes = NodeEmbedding(spec, hidden_dim, encodings, merge="add")
+        self.distance = nn.Embedding(max_distance + 1, hidden_dim)
+        self.layers = nn.ModuleList(SSWLLayer(spec, hidden_dim, AGGREGATIONS[kind]) for _ in range(num_layers))
+        self.mlp, self.norm = Perceptron(hidden_dim, hidden_dim, hidden_dim), BatchNorm(hidden_dim)
+        self.head = MLP(hidden_dim, 2 * hidden_dim, spec.out_dim)
+
+    def forward(self, batch: Batch) -> Tensor:
+        pairs = Pairs.of(batch)
+        h = self.nodes(batch)[pairs.rows.batch] + self.distance(distances(batch, self.max_distance - 1))
+        for layer in self.layers:
+            h = layer(h, batch, pairs)
+        x = pool(h if self.root_first else h[pairs.swap], pairs.rows, "sum")
+        real = batch.real.num_nodes
+        x = self.norm(self.mlp(x, real), around=Around(relu=True), rows=real)
+        return self.head(pool(x, batch, "mean") if self.level == "graph" else x)
+
+
+class SSWLLayer(nn.Module):
+    """h [P, d] to the next."""
+
+    def __init__(self, spec: GraphSpec, dim: int, aggregations: Sequence[str]) -> None:
+        super().__init__()
+        self.aggregations = aggregations
+        self.eps = nn.Parameter(torch.zeros(len(aggregations)))
+        self.edges = nn.ModuleDict({name: FeatureEmbedding(spec.edge, dim) for name in aggregations if "L" in name})
+        self.mlps = nn.ModuleDict({name: Perceptron(dim, dim, dim) for name in aggregations})
+        self.norm = BatchNorm(dim)
+
+    def forward(self, h: Tensor, batch: Batch, pairs: Pairs) -> Tensor:
+        rows = pairs.rows.real.num_nodes
+        parts = []
+        for name, eps in zip(self.aggregations, self.eps, strict=True):
+            e = self.edges[name](batch.edge_attr, batch.num_edges)[pairs.edge] if name in self.edges else None
+            parts.append(self.mlps[name]((1 + eps) * h + aggregate(name, h, e, pairs), rows))
+        return self.norm(torch.stack(parts).sum(0), around=Around(relu=True), rows=rows)
+
+
+def aggregate(name: str, h: Tensor, e: Tensor | None, pairs: Pairs) -> Tensor:
+    """a(h) [P, d]; e [edges of the rows, d] for uL and vL."""
+    rows, swap, diagonal, _ = pairs
+    if name == "vv":
+        return h[diagonal]
+    if name == "vG":
+        return pool(h, rows, "sum")[rows.batch]
+    assert e is not None
+    return gine(h, e, rows) if name == "uL" else gine(h[swap], e, rows)[swap]

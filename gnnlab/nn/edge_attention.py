@@ -1,0 +1,68 @@
+"""Attention along edges, whose states take part in the scores: Dwivedi & Bresson, "A Generalization of Transformer
+Networks to Graphs", 2021. Head by head, d_k wide, the heads side by side:
+
+    w_ij = (Q x_i) ⊙ (K x_j) ⊙ (E e_ij) / √d_k,   s_ij = clamp(Σ_c w_ijc, −5, 5),
+    x_i' = Σ_j exp(s_ij) V x_j / (Σ_j exp(s_ij) + 1e-6).
+
+Shapes: x [N, d], e [E, d], w [E, d], s [E, H]. The four maps have no biases.
+"""
+
+from torch import Tensor, nn
+
+from gnnlab.batch import Batch
+from gnnlab.nn.heads import head_width
+from gnnlab.nn.linear import MLP, Linear
+from gnnlab.ops import dot_logits, dot_products, edge_softmax_sum
+from gnnlab.ops.batchnorm import BatchNorm
+
+LARGEST = 5.0
+EPS = 1e-6
+
+
+class EdgeScores(nn.Module):
+    """x, e to s [E, H] and w [E, d]; without `edges`, E e_ij is left out, e is None and so is w."""
+
+    def __init__(self, dim: int, num_heads: int, edges: bool = True) -> None:
+        super().__init__()
+        head_width(dim, num_heads)
+        self.num_heads = num_heads
+        self.query, self.key = Linear(dim, dim, bias=False), Linear(dim, dim, bias=False)
+        self.edge = Linear(dim, dim, bias=False) if edges else None
+
+    def forward(self, x: Tensor, e: Tensor | None, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        query, key, products = self.query(x), self.key(x), None
+        if self.edge is None:
+            scores = dot_logits(query, key, self.num_heads, batch)
+        else:
+            scores, products = dot_products(query, key, self.num_heads, batch, self.edge(e))
+        return scores.clamp(-LARGEST, LARGEST), products
+
+
+class EdgeAttention(nn.Module):
+    """x, e to x' [N, d] and w [E, d]: see above. A node without in-edges gets zeros."""
+
+    def __init__(self, dim: int, num_heads: int, edges: bool = True) -> None:
+        super().__init__()
+        self.scores = EdgeScores(dim, num_heads, edges)
+        self.value = Linear(dim, dim, bias=False)
+
+    def forward(self, x: Tensor, e: Tensor | None, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        scores, products = self.scores(x, e, batch)
+        return edge_softmax_sum(scores, self.value(x), batch, eps=EPS), products
+
+
+class AfterAttention(nn.Module):
+    """What follows attention m in a layer: y = BN(x + O Drop(m)), x' = BN(y + W₂ Drop(ReLU(W₁ y))), W₁ : d → 2d."""
+
+    def __init__(self, dim: int, dropout: float) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        self.out = Linear(dim, dim)
+        self.norm = BatchNorm(dim)
+        self.feed_forward = MLP(dim, 2 * dim, dim, dropout=dropout)
+        self.last_norm = BatchNorm(dim)
+
+    def forward(self, m: Tensor, x: Tensor, rows: Tensor | None) -> Tensor:
+        """m, x [N, d]; `rows` [1]: how many of the rows are not padding."""
+        y = self.norm(self.out(self.dropout(m)), x, rows=rows)
+        return self.last_norm(self.feed_forward(y), y, rows=rows)

@@ -1,0 +1,89 @@
+"""SAN against its equations on dense matrices; without other pairs it attends along edges alone."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.testing import assert_close
+
+from gnnlab.batch import Batch
+from gnnlab.errors import UsageError
+from gnnlab.models.san import SAN, SANLayer
+from gnnlab.nn.edge_attention import EdgeAttention
+from gnnlab.nn.head import Pyramid
+from gnnlab.testing import graphs_of_all_kinds, one_batch, sample_spec
+
+BATCH = one_batch(graphs_of_all_kinds())
+HEADS, WIDTH = 2, 3
+DIM = HEADS * WIDTH
+
+
+def states(batch: Batch) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    shapes = ((batch.num_nodes, DIM), (batch.num_edges, DIM))
+    x, e = (torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes)
+    return x, e
+
+
+def attended(layer: SANLayer, x: Tensor, e: Tensor) -> Tensor:
+    """What the layer attends to, before what follows."""
+    layer.register_module("after", Bare())
+    return layer(x, e, BATCH)[0]
+
+
+class Bare(nn.Module):
+    def forward(self, mixed: Tensor, x: Tensor, rows: Tensor | None) -> Tensor:
+        return mixed
+
+
+def test_attention_is_the_dense_formula() -> None:
+    torch.manual_seed(0)
+    layer, gamma = SANLayer(DIM, HEADS, 0.3, 0.0).double(), 0.3
+    others = layer.others
+    assert others is not None
+    assert layer.edges.edge is not None
+    x, e = states(BATCH)
+    n, (source, target) = BATCH.num_nodes, BATCH.edge_index
+    adjacent = torch.zeros(n, n, dtype=torch.bool)
+    adjacent[target, source] = True
+    edge = torch.zeros(n, n, DIM, dtype=torch.float64).index_put((target, source), layer.edges.edge(e))
+
+    def scores(query: Tensor, key: Tensor, state: Tensor) -> Tensor:
+        products = query[:, None] * key * state / math.sqrt(WIDTH)
+        return products.unflatten(-1, (HEADS, WIDTH)).sum(-1).clamp(-5, 5).exp()
+
+    real = scores(layer.edges.query(x), layer.edges.key(x), edge) / (1 + gamma)
+    fake = scores(others.query(x), others.key(x), others.no_edge) * gamma / (1 + gamma)
+    weight = torch.where(adjacent[..., None], real, fake) * (BATCH.batch[:, None] == BATCH.batch)[..., None]
+    weight = weight / (weight.sum(1, keepdim=True) + 1e-6)
+    expected = torch.einsum("ijh,jhc->ihc", weight, layer.value(x).unflatten(1, (HEADS, WIDTH)))
+    assert_close(attended(layer, x, e), expected.flatten(1))
+
+
+def test_gamma_zero_is_attention_along_edges_and_a_small_one_is_near_it() -> None:
+    torch.manual_seed(0)
+    sparse, full = (SANLayer(DIM, HEADS, gamma, 0.0).double() for gamma in (0.0, 1e-9))
+    full.load_state_dict(sparse.state_dict(), strict=False)
+    attention = EdgeAttention(DIM, HEADS).double()
+    attention.scores.load_state_dict(sparse.edges.state_dict())
+    attention.value.load_state_dict(sparse.value.state_dict())
+    x, e = states(BATCH)
+    expected, near = attention(x, e, BATCH)[0], attended(full, x, e)
+    assert_close(attended(sparse, x, e), expected)
+    has_edges = BATCH.rowptr.diff() > 0
+    assert_close(near[has_edges], expected[has_edges], rtol=1e-4, atol=1e-4)
+
+
+def test_weights_sum_to_one_for_every_node() -> None:
+    layer = SANLayer(DIM, HEADS, 1.0, 0.0).double()
+    x, e = states(BATCH)
+    x[:, 0] = 1.0
+    nn.init.zeros_(layer.value.weight)
+    layer.value.weight.data[:, 0] = 1.0
+    assert_close(attended(layer, x, e), torch.ones_like(x), rtol=1e-3, atol=0.0)
+
+
+def test_gamma_is_a_weight() -> None:
+    with pytest.raises(UsageError, match=r"model.gamma=-1 is negative"):
+        SAN(sample_spec("graph"), [], Pyramid, gamma=-1)

@@ -48,7 +48,7 @@ class Graphormer(nn.Module):
     ) -> None:
         super().__init__()
         head_width(hidden_dim, num_heads)
-        self.level = spec.level
+        self.level, self.largest = spec.level, largest
         self.nodes = NodeEmbedding(spec, hidden_dim, encodings, merge="add")
         self.centrality = nn.ModuleList(nn.Embedding(largest + 1, hidden_dim) for _ in ("in", "out"))
         self.virtual = nn.Parameter(0.02 * torch.randn(hidden_dim))
@@ -63,7 +63,7 @@ class Graphormer(nn.Module):
         tokens = batch.once("tokens", Tokens.of)
         x = self.nodes(batch)
         for table, ptr in zip(self.centrality, (batch.rowptr, batch.colptr), strict=True):
-            x = x + table(ptr.diff().clamp(max=table.num_embeddings - 1))
+            x = x + table(ptr.diff().clamp(max=self.largest))
         x = self.dropout(spread(x, self.virtual, tokens.nodes, tokens.batch.num_nodes))
         bias = spread(self.bias(batch), self.virtual_bias, tokens.pairs, int(pair_ptr(tokens.batch)[-1]))
         for layer in self.layers:

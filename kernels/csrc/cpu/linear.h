@@ -91,19 +91,22 @@ template <class T> struct LinearBackward {
   std::vector<A> bias_sums;
   std::unique_ptr<A[]> gated, widened;  // copies of g and x, where those cannot be used as they are
   const A *grad_z, *left;
-  std::vector<A> last;  // the last row of x in whole registers: of the others, what lies behind a row is the next
+  int64_t tail;         // the last rows of x, behind which a whole register would reach out of x, lie once more in
+  std::vector<A> last;  // whole registers; behind the other rows lie the next ones
 
   LinearBackward(const T* g, const T* x, const T* w, const T* y, T* grad_x, T* grad_w, T* grad_b, int64_t rows, int64_t in,
                  int64_t out, double scale)
       : g(g), x(x), y(y), grad_x(grad_x), grad_w(grad_w), grad_b(grad_b), chunks(rows), in(in), out(out),
         wide(whole_registers<A>(in)), scale(static_cast<A>(scale)), weight(grad_x ? packed(w, out, in) : nullptr),
-        weight_sums(std::make_unique_for_overwrite<A[]>(chunks.count * out * wide)), bias_sums(chunks.count * out), last(wide) {
+        weight_sums(std::make_unique_for_overwrite<A[]>(chunks.count * out * wide)), bias_sums(chunks.count * out),
+        tail(in ? std::min(rows, (wide - 1) / in) : 0), last(tail * wide) {
     constexpr bool same = std::is_same_v<T, A>;
     if (!same || y) gated = std::make_unique_for_overwrite<A[]>(rows * out);
     if (!same) widened = std::make_unique_for_overwrite<A[]>(rows * in);
     grad_z = gated ? gated.get() : reinterpret_cast<const A*>(g);
     left = widened ? widened.get() : reinterpret_cast<const A*>(x);
-    for (int64_t j = 0; rows && j < in; ++j) last[j] = widen(x[(rows - 1) * in + j]);
+    for (int64_t r = 0; r < tail; ++r)
+      for (int64_t j = 0; j < in; ++j) last[r * wide + j] = widen(x[(rows - tail + r) * in + j]);
   }
 
   void rows(int64_t chunk, int64_t first, int64_t end) {
@@ -128,18 +131,18 @@ template <class T> struct LinearBackward {
   void weights(int64_t chunk, int64_t first, int64_t end) {
     A* sum = &weight_sums[chunk * out * wide];
     bool fresh = first == chunk * chunks.size;
-    const auto add = [&](int64_t row, int64_t depth, const A* rows) {
-      if (depth == 0) return;
-      gemm<A>(grad_z + row * out, 1, out, out, depth, rows, in, wide, [&](int64_t m, int64_t n, Reg<A> v) {
+    const auto add = [&](int64_t row, int64_t depth, const A* rows, int64_t width) {
+      if (depth <= 0) return;
+      gemm<A>(grad_z + row * out, 1, out, out, depth, rows, width, wide, [&](int64_t m, int64_t n, Reg<A> v) {
         Reg<A> before = {};
         if (!fresh) load_register(before, sum + m * wide + n);
         store_register(sum + m * wide + n, before + v);
       });
       fresh = false;
     };
-    const int64_t whole = end == chunks.rows && wide != in ? end - 1 : end;
-    add(first, whole - first, left + first * in);
-    add(whole, end - whole, last.data());
+    const int64_t plain = chunks.rows - tail, at = std::max(first, plain);
+    add(first, std::min(end, plain) - first, left + first * in, in);
+    add(at, end - at, last.data() + (at - plain) * wide, wide);
   }
 
   // The gradients of W and b.

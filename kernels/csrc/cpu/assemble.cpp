@@ -24,7 +24,8 @@ struct Copy {
   int64_t bytes;
   const Layout& rows;
   void operator()(int64_t g) const {
-    std::memcpy(to + rows[g].to * bytes, from + rows[g].from * bytes, rows[g].count * bytes);
+    if (const int64_t size = rows[g].count * bytes; size > 0)  // an empty array may have no address
+      std::memcpy(to + rows[g].to * bytes, from + rows[g].from * bytes, size);
   }
 };
 

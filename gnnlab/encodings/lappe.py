@@ -10,6 +10,7 @@ to rotation where an eigenvalue repeats. In training every graph draws a sign fo
 """
 
 import logging
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -82,9 +83,9 @@ class Frequencies(nn.Module):
         super().__init__()
         self.skipped = int(skip_trivial)
 
+    @abstractmethod
     def mix(self, pairs: Tensor, present: Tensor) -> Tensor:
         """`present` [N, K] bool."""
-        raise NotImplementedError
 
     def forward(self, batch: Batch) -> Tensor:
         vectors, values = batch.node["lappe_vec"], batch.node["lappe_val"]

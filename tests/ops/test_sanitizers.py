@@ -6,6 +6,7 @@ does not see.
 """
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -20,11 +21,20 @@ OURS = ("test_build.py", "test_cuda.py", "test_sanitizers.py")
 
 
 def runtime() -> str:
-    """The compiler's own AddressSanitizer, which must be loaded before Python."""
-    said = subprocess.run([*toolchain.cxx(), "-print-file-name=libasan.so"], capture_output=True, text=True)
-    if not os.path.isabs(found := said.stdout.strip()):
-        pytest.skip("needs a compiler with libasan")
-    return os.path.realpath(found)
+    """What must be loaded before Python: the compiler's AddressSanitizer, and the library whose `throw` it watches."""
+    found = []
+    for name in ("libasan.so", "libstdc++.so"):
+        said = subprocess.run([*toolchain.cxx(), f"-print-file-name={name}"], capture_output=True, text=True)
+        if not os.path.isabs(path := said.stdout.strip()):
+            pytest.skip(f"needs a compiler with {name}")
+        found.append(os.path.realpath(path))
+    return " ".join(found)
+
+
+def report(output: str) -> str:
+    """From the first complaint on, or else the end: what a reader needs of pages of frames."""
+    first = re.search(r"ERROR: |runtime error: |CHECK failed", output)
+    return output[first.start() - 100 :][:6000] if first else output[-6000:]
 
 
 @pytest.mark.slow
@@ -38,4 +48,4 @@ def test_the_sanitizers_find_nothing(flags: str) -> None:
     files = [str(path) for path in sorted(HERE.glob("test_*.py")) if path.name not in OURS]
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--capture=no", *files]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env={**built, **preloaded})
-    assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
+    assert done.returncode == 0, report(done.stdout + done.stderr)

@@ -39,7 +39,8 @@ class Batch:
     being `transpose[colptr[i]:colptr[i+1]]` and leading to `out_target[colptr[i]:colptr[i+1]]`.
     `max_nodes`: nodes of the largest graph. `edges`: all of these, one tensor each.
     `node`, `edge`, `graph`: named attributes with N, E and B rows. `real`: what is not padding, see
-    `gnnlab.padding`; whatever mixes the rows of several graphs must heed it.
+    `gnnlab.padding`; whatever mixes the rows of several graphs must heed it. `pair`: nothing, or P labelled
+    pairs of nodes, graph after graph, `edge_label_index` [2, P] and `edge_label` [P, …].
     """
 
     edge_index: Tensor
@@ -54,6 +55,7 @@ class Batch:
     edge: dict[str, Tensor] = field(default_factory=dict)
     graph: dict[str, Tensor] = field(default_factory=dict)
     real: Real = field(default_factory=Real)
+    pair: dict[str, Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         source, target = self.edge_index.unbind(0)
@@ -83,8 +85,15 @@ class Batch:
 
     @property
     def y(self) -> Tensor:
-        """Targets: [B, T] floats or [B] classes at graph level, [N, …] at node level."""
-        return self.graph["y"] if "y" in self.graph else self.node["y"]
+        """Targets: [B, T] floats or [B] classes at graph level, [N, …] at node level, [P, …] at edge level."""
+        if self.pair:
+            return self.pair["edge_label"]
+        return next(of["y"] for of in (self.graph, self.node, self.edge) if "y" in of)
+
+    @property
+    def edge_label_index(self) -> Tensor:
+        """[2, P] the pairs of nodes that the targets of an edge-level task belong to: listed ones, else the edges."""
+        return self.pair["edge_label_index"] if self.pair else self.edge_index
 
     @property
     def mask(self) -> Tensor | None:

@@ -10,41 +10,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from gnnlab import pairs
 from gnnlab.batch import Batch
 from gnnlab.errors import UsageError
+from gnnlab.ragged import pointers, ranges, repeat, rows
 from gnnlab.spec import Level
 
 if TYPE_CHECKING:
     from torch_geometric.data import Data
-
-
-def pointers(counts: Tensor) -> Tensor:
-    """Counts [n] to pointers [n+1]: 0, c₀, c₀+c₁, …"""
-    ptr = counts.new_zeros(counts.shape[0] + 1)
-    torch.cumsum(counts, 0, out=ptr[1:])
-    return ptr
-
-
-def repeat(values: Tensor, counts: Tensor) -> Tensor:
-    """Each of `values` [n] `counts[i]` times. NumPy's is faster, and never waits for a second thread."""
-    return torch.from_numpy(np.repeat(values.numpy(), counts.numpy()))
-
-
-def rows(value: Tensor, index: Tensor) -> Tensor:
-    """`value[index]`, in torch's fastest form: on one dimension."""
-    if value.dim() == 2 and value.shape[1] == 1:
-        return rows(value[:, 0], index)[:, None]
-    return torch.index_select(value, 0, index)
-
-
-def ranges(first: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
-    """The concatenated ranges first[i] … first[i]+counts[i]−1, and the pointers of the concatenation."""
-    ptr = pointers(counts)
-    return torch.arange(int(ptr[-1])) + repeat(first - ptr[:-1], counts), ptr
 
 
 @dataclass
@@ -53,7 +29,8 @@ class Packed:
 
     `ptr` [G+1], `edge_ptr` [G+1]: first node and first edge of each graph. `edge_index` [2, E] in
     store-wide node numbers. `rowptr`, `colptr` [N+1], `transpose` and `out_target` [E]: see `Batch`.
-    `node`, `edge`, `graph`: attributes with N, E and G rows.
+    `node`, `edge`, `graph`: attributes with N, E and G rows. `pair`: nothing, or P labelled pairs of nodes, those of
+    graph g being `ptr[g]:ptr[g+1]` of `edge_label_index` [2, P], in node numbers of its own, and `edge_label` [P, …].
     """
 
     ptr: Tensor
@@ -66,6 +43,7 @@ class Packed:
     node: dict[str, Tensor] = field(default_factory=dict)
     edge: dict[str, Tensor] = field(default_factory=dict)
     graph: dict[str, Tensor] = field(default_factory=dict)
+    pair: dict[str, Tensor] = field(default_factory=dict)
 
     @classmethod
     def from_tensors(
@@ -86,14 +64,14 @@ class Packed:
         node, edge, graph = dict(node or {}), dict(edge or {}), dict(graph or {})
         ptr, edge_ptr = pointers(num_nodes.long()), pointers(num_edges.long())
         total, num_graphs = int(ptr[-1]), len(num_nodes)
-        for kind, rows, attributes in (
+        for kind, count, attributes in (
             ("node", total, node),
             ("edge", int(edge_ptr[-1]), edge),
             ("graph", num_graphs, graph),
         ):
             for name, value in attributes.items():
-                if len(value) != rows:
-                    raise UsageError(f"The {kind} attribute {name!r} has {len(value)} rows for {rows} {kind}s.")
+                if len(value) != count:
+                    raise UsageError(f"The {kind} attribute {name!r} has {len(value)} rows for {count} {kind}s.")
         owner = repeat(torch.arange(num_graphs), edge_ptr.diff())
         outside = ((edge_index < 0) | (edge_index >= num_nodes[owner])).any(0)
         if outside.any():
@@ -122,8 +100,9 @@ class Packed:
 
     @classmethod
     def from_graphs(cls, graphs: Sequence["Data"], level: Level = "graph") -> "Packed":
-        """Pack PyG `Data` objects, with a target `y` for each graph or, if `level` says so, for each node.
+        """Pack PyG `Data` objects, with a target `y` for each graph or, if `level` says so, for each node or edge.
 
+        Labelled pairs of nodes are `edge_label_index` [2, p] and `edge_label` [p, …], PyG's names.
         Any other tensor is a node attribute if it has a row per node in every graph, an edge attribute if
         it has a row per edge (at once if its name begins with `edge`), else a graph attribute of one row.
         Raises `UsageError` if the graphs do not all carry the same attributes, or one is none of these.
@@ -131,7 +110,10 @@ class Packed:
         columns = [
             {key: value for key, value in data.to_dict().items() if isinstance(value, Tensor)} for data in graphs
         ]
-        edge_index = [column.pop("edge_index", torch.empty(2, 0, dtype=torch.long)) for column in columns]
+        none = torch.empty(2, 0, dtype=torch.long)
+        edge_index = [column.pop("edge_index", none) for column in columns]
+        asked = [column.pop("edge_label_index", none) for column in columns]
+        labels = [column.pop("edge_label") for column in columns if "edge_label" in column]
         counts = {
             "node": [int(data.num_nodes or 0) for data in graphs],
             "edge": [index.shape[1] for index in edge_index],
@@ -144,12 +126,15 @@ class Packed:
                 raise UsageError(f"Graph {has.index(False)} has no {key!r}, which graph {has.index(True)} has.")
             values = [torch.atleast_1d(column[key]) for column in columns]
             found[_kind(key, [len(value) for value in values], counts, level)][key] = torch.cat(values)
-        return cls.from_tensors(
+        packed = cls.from_tensors(
             torch.tensor(counts["node"], dtype=torch.long),
             torch.tensor(counts["edge"], dtype=torch.long),
-            torch.cat([torch.empty(2, 0, dtype=torch.long), *edge_index], dim=1),
+            torch.cat([none, *edge_index], dim=1),
             **found,
         )
+        if not labels:
+            return packed
+        return packed.with_pairs(torch.tensor([one.shape[1] for one in asked]), torch.cat(asked, 1), torch.cat(labels))
 
     @property
     def num_graphs(self) -> int:
@@ -166,6 +151,13 @@ class Packed:
     def with_node(self, **attributes: Tensor) -> "Packed":
         """The same graphs with further node attributes."""
         return replace(self, node={**self.node, **attributes})
+
+    def with_pairs(self, counts: Tensor, index: Tensor, label: Tensor) -> "Packed":
+        """The same graphs with labelled pairs: `counts` [G] of them, `index` [2, P] from 0 within each graph.
+
+        Raises `UsageError` where labels are missing, or a pair names a node that its graph does not have.
+        """
+        return replace(self, pair=pairs.pack(counts, index, label, self.ptr.diff()))
 
     def take(self, index: Tensor) -> "Packed":
         """The graphs `index` [g], in that order, as a store of their own."""
@@ -186,7 +178,33 @@ class Packed:
             node={name: rows(value, nodes) for name, value in self.node.items()},
             edge={name: rows(value, edges) for name, value in self.edge.items()},
             graph={name: rows(value, index) for name, value in self.graph.items()},
+            pair=pairs.take(self.pair, index),
         )
+
+    def keep_edges(self, kept: Tensor) -> "Packed":
+        """The same graphs with the edges where `kept` [E] and no others; targets of edges stay, as labelled pairs."""
+        if kept.all():
+            return self
+        if "y" in self.edge:
+            return self.with_edges_as_pairs().keep_edges(kept)
+        number, ptr = kept.nonzero()[:, 0], pointers(kept.long())
+        leaving = kept[self.transpose]
+        return replace(
+            self,
+            edge_ptr=ptr[self.edge_ptr],
+            edge_index=self.edge_index[:, number],
+            rowptr=ptr[self.rowptr],
+            colptr=pointers(leaving.long())[self.colptr],
+            transpose=ptr[self.transpose[leaving]],
+            out_target=self.out_target[leaving],
+            edge={name: rows(value, number) for name, value in self.edge.items()},
+        )
+
+    def with_edges_as_pairs(self) -> "Packed":
+        """The same graphs, their targets of edges being those of labelled pairs."""
+        counts, edge = self.edge_ptr.diff(), {name: value for name, value in self.edge.items() if name != "y"}
+        local = self.edge_index - repeat(self.ptr[:-1], counts)
+        return replace(self, edge=edge).with_pairs(counts, local, self.edge["y"])
 
     def batch(self, first: int = 0, last: int | None = None) -> Batch:
         """Graphs first … last−1 (all by default) as one batch.
@@ -214,6 +232,7 @@ class Packed:
             node={name: value[n0:n1] for name, value in self.node.items()},
             edge={name: value[e0:e1] for name, value in self.edge.items()},
             graph={name: value[first:last] for name, value in self.graph.items()},
+            pair=pairs.batch(self.pair, first, last, ptr - n0),
         )
 
 

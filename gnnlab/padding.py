@@ -48,7 +48,7 @@ class Padding:
     """
 
     def __init__(self, batches: Iterable[Batch], count: int) -> None:
-        found = sorted(Size.of(batch) for batch in batches if batch.num_nodes)
+        found = sorted(Size.of(_unpaired(batch)) for batch in batches if batch.num_nodes)
         self.longest = max((size.longest for size in found), default=1)
         nodes, edges = sum(size.nodes for size in found), sum(size.edges for size in found)
         self.degree = max(1, ceil(edges / max(1, nodes)))
@@ -70,6 +70,15 @@ class Padding:
         nodes = max(size.nodes + ceil((edges - size.edges) / self.degree) for size in part)
         graphs = max(size.graphs + ceil((nodes - size.nodes) / self.longest) + 1 for size in part)
         return Size(nodes, edges, graphs, self.longest)
+
+
+def _unpaired(batch: Batch) -> Batch:
+    if batch.pair:
+        raise UsageError(
+            "trainer.pad pads nodes, edges and graphs, and the targets of this dataset are of listed pairs of nodes: "
+            "train without trainer.pad."
+        )
+    return batch
 
 
 def _beyond(found: list[Size]) -> Size:

@@ -9,9 +9,9 @@ from typing import Literal
 
 from gnnlab.errors import UsageError
 
-Level = Literal["graph", "node"]
+Level = Literal["graph", "node", "edge"]
 Target = Literal["regression", "binary", "multiclass", "multilabel"]
-Metric = Literal["mae", "rmse", "accuracy", "balanced_accuracy", "f1", "roc_auc", "ap"]
+Metric = Literal["mae", "rmse", "accuracy", "balanced_accuracy", "f1", "binary_f1", "roc_auc", "ap", "mrr"]
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,9 @@ class Feature:
 class GraphSpec:
     """The contract between a dataset and the parts that learn from it.
 
-    `num_targets` is the number of values predicted per graph or node: regression columns, labels of a
-    multi-label task, classes of a multi-class task, 1 for a binary one. `weighted_loss` weights the
+    `level`: targets are of graphs, of nodes, or ("edge") of pairs of nodes, see `Batch.edge_label_index`.
+    `num_targets` is the number of values predicted for each: regression columns, labels of a multi-label
+    task, classes of a multi-class task, 1 for a binary one. `weighted_loss` weights the
     classes of a batch by 1 − n_c / n (benchmarking-gnns). `in_degrees[d]` counts the training nodes of
     in-degree d.
     """

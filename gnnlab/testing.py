@@ -32,8 +32,8 @@ from gnnlab.padding import Size, pad
 from gnnlab.spec import Feature, GraphSpec, Level
 
 
-def assert_permutation_equivariant(model: nn.Module, graphs: Packed, node_level: bool) -> None:
-    """Renumbering the nodes of each graph renumbers the rows of the output (graph level: changes nothing).
+def assert_permutation_equivariant(model: nn.Module, graphs: Packed, node_level: bool = False) -> None:
+    """Renumbering the nodes of each graph renumbers the rows of the output; those of graphs and pairs stay the same.
 
     Where a part of the model says `breaks_ties = True`, it takes nodes by degree, equal ones in the order of their
     numbers: these then keep their order.
@@ -42,7 +42,8 @@ def assert_permutation_equivariant(model: nn.Module, graphs: Packed, node_level:
     moved, order = permuted(graphs, keep_ties=any(getattr(part, "breaks_ties", False) for part in model.modules()))
     with torch.no_grad():
         before, after = model(graphs.batch()), model(moved.batch())
-    assert len(before) == (graphs.num_nodes if node_level else graphs.num_graphs), f"{len(before)} rows of output"
+    others = graphs.pair["edge_label_index"].shape[1] if graphs.pair else graphs.num_graphs
+    assert len(before) == (graphs.num_nodes if node_level else others), f"{len(before)} rows of output"
     assert_close(after, before[order] if node_level else before, msg=_because("the output depends on node numbers"))
 
 
@@ -133,7 +134,7 @@ def _because(reason: str):
 
 
 def _bare(graphs: Packed) -> Packed:
-    return replace(graphs, node={}, edge={}, graph={})
+    return replace(graphs, node={}, edge={}, graph={}, pair={})
 
 
 def _double(graphs: Packed) -> Packed:
@@ -143,23 +144,34 @@ def _double(graphs: Packed) -> Packed:
     return replace(graphs, node=double(graphs.node), edge=double(graphs.edge), graph=double(graphs.graph))
 
 
-def sample(encodings: Sequence[Encoding] = ()) -> Packed:
-    """`graphs_of_all_kinds`, packed, with the node attributes of `encodings`."""
+def sample(encodings: Sequence[Encoding] = (), level: Level = "graph") -> Packed:
+    """`graphs_of_all_kinds`, packed, with the node attributes of `encodings`; at edge level with labelled pairs."""
     graphs = Packed.from_graphs(graphs_of_all_kinds())
+    if level == "edge":
+        graphs = with_random_pairs(graphs)
     for encoding in encodings:
         graphs = graphs.with_node(**encoding.precompute(_bare(graphs)))
     return graphs
 
 
-def sample_for(model: nn.Module, encodings: Sequence[Encoding] = ()) -> Packed:
+def with_random_pairs(graphs: Packed, seed: int = 0) -> Packed:
+    """The same graphs with a few labelled pairs of nodes in each but the second; a node may be its own partner."""
+    random, sizes = torch.Generator().manual_seed(seed), graphs.ptr.diff()
+    counts = (sizes + 3) * (torch.arange(graphs.num_graphs) != 1)
+    share = torch.rand(2, int(counts.sum()), generator=random, dtype=torch.float64)
+    pairs = (share * sizes.repeat_interleave(counts)).long()
+    return graphs.with_pairs(counts, pairs, torch.randn(len(pairs[0]), 3, generator=random))
+
+
+def sample_for(model: nn.Module, encodings: Sequence[Encoding] = (), level: Level = "graph") -> Packed:
     """`sample`, without the graph of 400 nodes for a model with a row for each pair (`rows_are_pairs = True`)."""
-    graphs = sample(encodings)
+    graphs = sample(encodings, level)
     pairs = getattr(model, "rows_are_pairs", False)
     return graphs.take((graphs.ptr.diff() < 400).nonzero()[:, 0]) if pairs else graphs
 
 
 def sample_spec(level: Level) -> GraphSpec:
-    """The specification of `sample` to build a model with; three targets."""
+    """The specification of `sample(…, level)` to build a model with; three targets."""
     return GraphSpec("sample", level, "regression", 3, "mae", Feature.categorical(28), Feature.categorical(4))
 
 
@@ -183,6 +195,12 @@ def permuted(graphs: Packed, seed: int = 0, keep_ties: bool = False) -> tuple[Pa
         graphs.edge,
         graphs.graph,
     )
+    if graphs.pair:
+        counts = graphs.pair["ptr"].diff()
+        first = graphs.ptr[:-1].repeat_interleave(counts)
+        moved = moved.with_pairs(
+            counts, order.argsort()[graphs.pair["edge_label_index"] + first] - first, graphs.pair["edge_label"]
+        )
     return moved, order
 
 

@@ -6,6 +6,7 @@ without edges, isolated nodes, single nodes and several components: in every mod
 
 from dataclasses import replace
 from functools import cache
+from typing import get_args
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from torch import nn
 
 from gnnlab import compose
 from gnnlab.config import build, conf_dir
+from gnnlab.nn.norm import Norm
 from gnnlab.packed import Packed
 from gnnlab.spec import Level
 from gnnlab.testing import (
@@ -29,24 +31,28 @@ def options(group: str) -> list[str]:
     return sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
 
 
+HEADS = options("model/head")
 COMPOSITIONS = sorted(
     {f"model={model}" for model in options("model")}
     | {f"model=gps model/conv={conv} model/mixer=attention" for conv in options("model/conv")}
     | {f"model=gps model/conv=gine model/mixer={mixer}" for mixer in options("model/mixer")}
     | {f"model=mpnn model/conv={conv}" for conv in options("model/conv") if conv != "none"}
-    | {f"model={model} model/head={head}" for model in ("gps", "mpnn") for head in options("model/head")}
+    | {f"model={model} model/head={head}" for model in ("gps", "mpnn") for head in HEADS if head != "dot"}
     | {f"model={model} encoding=[{encoding}]" for model in ("gps", "mpnn") for encoding in options("encoding")}
+    | {f"model={model} model.norm={norm}" for model in ("gps", "mpnn") for norm in get_args(Norm)}
 )
+AT_EDGE_LEVEL = [*(f"model={model}" for model in options("model")), *(f"model=gps model/head={head}" for head in HEADS)]
 
 
 @cache
 def composed(composition: str, level: Level) -> tuple[nn.Module, Packed]:
     """The model, and graphs with its encodings."""
-    cfg = compose(*composition.split(), "dataset=zinc", "preset=none", "model.hidden_dim=64", "model.num_layers=2")
+    dataset = "dataset=pcqm_contact" if level == "edge" else "dataset=zinc"
+    cfg = compose(*composition.split(), dataset, "preset=none", "model.hidden_dim=64", "model.num_layers=2")
     encodings = [build(section) for section in (cfg.get("encoding") or {}).values()]
     torch.manual_seed(0)
     model = build(cfg.model, spec=sample_spec(level), encodings=encodings)
-    return model, sample_for(model, encodings)
+    return model, sample_for(model, encodings, level)
 
 
 @pytest.mark.parametrize("level", ["graph", "node"])
@@ -59,6 +65,14 @@ def test_permutation(composition: str, level: Level) -> None:
 @pytest.mark.parametrize("composition", COMPOSITIONS)
 def test_batch_independence(composition: str, level: Level) -> None:
     assert_batch_independent(*composed(composition, level))
+
+
+@pytest.mark.parametrize("composition", AT_EDGE_LEVEL)
+def test_edge_level(composition: str) -> None:
+    model, graphs = composed(composition, "edge")
+    assert_permutation_equivariant(model, graphs)
+    assert_batch_independent(model, graphs)
+    assert_finite_with_gradients(model, graphs)
 
 
 @pytest.mark.parametrize("composition", COMPOSITIONS)

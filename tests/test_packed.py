@@ -140,3 +140,22 @@ def test_what_does_not_fit_is_refused() -> None:
 
 def test_moving_a_batch_keeps_it() -> None:
     assert_same(PACKED.batch().to("cpu"), PACKED.batch())
+
+
+@pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
+def test_keeping_some_edges_is_packing_only_those(share: float) -> None:
+    kept = torch.rand(PACKED.num_edges, generator=torch.Generator().manual_seed(0)) < share
+    owner = torch.repeat_interleave(torch.arange(PACKED.num_graphs), PACKED.edge_ptr.diff())
+    expected = Packed.from_tensors(
+        PACKED.ptr.diff(),
+        torch.bincount(owner[kept], minlength=PACKED.num_graphs),
+        (PACKED.edge_index - PACKED.ptr[owner])[:, kept],
+        PACKED.node,
+        {name: value[kept] for name, value in PACKED.edge.items()},
+        PACKED.graph,
+    )
+    ours = PACKED.keep_edges(kept)
+    assert torch.equal(ours.edge_ptr, expected.edge_ptr)
+    assert torch.equal(ours.colptr, expected.colptr)
+    assert torch.equal(ours.out_target, expected.out_target)
+    assert_same(ours.batch(), expected.batch())

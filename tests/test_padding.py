@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import fields, replace
+from typing import get_args
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from gnnlab.batch import Batch
 from gnnlab.config import build, conf_dir
 from gnnlab.datasets.loader import Loader
 from gnnlab.errors import UsageError
+from gnnlab.nn.norm import Norm
 from gnnlab.packed import Packed
 from gnnlab.padding import Padding, Size, check_model, pad
 from gnnlab.spec import GraphSpec, Level
@@ -29,6 +31,7 @@ COMPOSITIONS = sorted(
     {f"model=gps model/conv={conv}" for conv in options("model/conv")}
     | {f"model=gps model/conv=none model/mixer={mixer}" for mixer in options("model/mixer")}
     | {f"model=mpnn model/conv={conv} model/head=depthwise" for conv in options("model/conv")}
+    | {f"model={model} model.norm={norm}" for model in ("gps", "mpnn") for norm in get_args(Norm)}
     | {f"model={model} model/head=flat encoding=[{name}]" for model in ("gps", "mpnn") for name in options("encoding")}
 )
 

@@ -25,8 +25,9 @@ class Dataset(ABC):
 
     A subclass is a frozen dataclass of its options, and says what it is (`spec`)
     and how its splits are made (`build`). One with `num_folds` published splits has an option `fold`.
-    `gives` names the facts that other parts may need, for the check that comes before any data: graph_level
-    or node_level and edge_attr, as `spec` has it, and undirected.
+    `gives` names the facts that other parts may need, for the check that comes before any data: graph_level,
+    node_level or edge_level and edge_attr, as `spec` has it, undirected, and one_graph where the splits are parts of
+    one.
     """
 
     gives: ClassVar[tuple[str, ...]] = ()
@@ -62,10 +63,10 @@ class Dataset(ABC):
 
     def _check_gives(self, spec: GraphSpec) -> None:
         facts = {f"{spec.level}_level", *(["edge_attr"] if spec.edge.kind != "none" else [])}
-        if facts != set(self.gives) - {"undirected"}:
+        if facts != set(self.gives) - {"undirected", "one_graph"}:
             raise UsageError(
                 f"{type(self).__name__}.gives is {self.gives}, but its spec() says {', '.join(sorted(facts))}: "
-                "name these, and undirected where it is so."
+                "name these, and undirected and one_graph where it is so."
             )
 
     def _build_checked(self) -> dict[str, Packed]:

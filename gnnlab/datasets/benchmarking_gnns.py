@@ -1,4 +1,4 @@
-"""AQSOL molecules and MNIST, CIFAR10 superpixels (Dwivedi et al., "Benchmarking Graph Neural Networks", JMLR 2023)."""
+"""AQSOL, superpixels of MNIST and CIFAR10, TSP (Dwivedi et al., "Benchmarking Graph Neural Networks", JMLR 2023)."""
 
 import pickle
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from gnnlab.packed import Packed
 from gnnlab.spec import Feature, GraphSpec
 
 SPLITS = ("train", "val", "test")
+TOURS = "TSP/raw/TSP_v2.pt"
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,40 @@ class ImageSuperpixels(RawDataset):
             node={"x": x.float()},
             edge={"edge_attr": column("edge_attr").float().reshape(-1, 1)},
             graph={"y": torch.tensor(y)},
+        )
+
+
+@dataclass(frozen=True)
+class TSP(RawDataset):
+    """Travelling salesman problems: which edges lie on the shortest tour (Dwivedi et al., JMLR 2023); directed.
+
+    12,000 of some 275 random places in the unit square, split 10,000/1,000/1,000. Edges lead from each to the 25
+    nearest. Task: is an edge on the tour, two classes, plain cross-entropy; metric F1 of those that are, over the whole
+    split (the benchmark's code: mean over its batches). Features: coordinates, of an edge its length.
+    """
+
+    gives: ClassVar[tuple[str, ...]] = ("edge_level", "edge_attr")
+
+    def spec(self) -> GraphSpec:
+        return GraphSpec("tsp", "edge", "multiclass", 2, "binary_f1", Feature.continuous(2), Feature.continuous(1))
+
+    def raw(self) -> RawFiles:
+        return self.source.raw("GNNBenchmarkDataset", [TOURS], download_only(GNNBenchmarkDataset, name="TSP"))
+
+    def read(self, root: Path) -> dict[str, Packed]:
+        raw = torch.load(root / TOURS, weights_only=True)
+        return {split: self._pack(graphs) for split, graphs in zip(SPLITS, raw, strict=True)}
+
+    def _pack(self, graphs: list[dict[str, Tensor]]) -> Packed:
+        def column(name: str, dim: int = 0) -> Tensor:
+            return torch.cat([graph[name] for graph in graphs], dim)
+
+        return Packed.from_tensors(
+            torch.tensor([len(graph["x"]) for graph in graphs]),
+            torch.tensor([graph["edge_index"].shape[1] for graph in graphs]),
+            column("edge_index", 1),
+            node={"x": column("x").float()},
+            edge={"edge_attr": column("edge_attr").float().reshape(-1, 1), "y": column("y").long().flatten()},
         )
 
 

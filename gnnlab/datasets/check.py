@@ -19,6 +19,10 @@ def check_split(split: str, packed: Packed, spec: GraphSpec) -> None:
     edges.check_feature("edge_attr", packed.edge.get("edge_attr"), spec.edge)
     if spec.level == "node":
         nodes.check_targets(packed.node.get("y"), spec)
+    elif spec.level == "edge" and packed.pair:
+        Rows(where, packed.pair["ptr"]).check_targets(packed.pair["edge_label"], spec, "edge_label")
+    elif spec.level == "edge":
+        edges.check_targets(packed.edge.get("y"), spec)
     else:
         Rows(where, torch.arange(packed.num_graphs + 1)).check_targets(packed.graph.get("y"), spec)
 
@@ -39,17 +43,17 @@ class Rows:
             value = self._shaped(name, value, torch.float32, feature.sizes)
             self._require(value.isfinite(), f"{name} is NaN or infinite")
 
-    def check_targets(self, y: Tensor | None, spec: GraphSpec) -> None:
+    def check_targets(self, y: Tensor | None, spec: GraphSpec, name: str = "y") -> None:
         if spec.target == "multiclass":
-            y = self._shaped("y", y, torch.int64, ())
-            self._require((y >= 0) & (y < spec.num_targets), f"y has a class outside 0 … {spec.num_targets - 1}")
+            y = self._shaped(name, y, torch.int64, ())
+            self._require((y >= 0) & (y < spec.num_targets), f"{name} has a class outside 0 … {spec.num_targets - 1}")
             return
-        y = self._shaped("y", y, torch.float32, (spec.num_targets,))
+        y = self._shaped(name, y, torch.float32, (spec.num_targets,))
         if spec.target == "regression":
-            self._require(y.isfinite(), "y is NaN or infinite")
+            self._require(y.isfinite(), f"{name} is NaN or infinite")
         else:
             unlabelled = y.isnan() & (spec.target == "multilabel")
-            self._require((y == 0) | (y == 1) | unlabelled, "y is neither 0 nor 1")
+            self._require((y == 0) | (y == 1) | unlabelled, f"{name} is neither 0 nor 1")
 
     def _shaped(self, name: str, value: Tensor | None, dtype: torch.dtype, shape: tuple[int, ...]) -> Tensor:
         if value is None or value.dtype != dtype or value.shape[1:] != shape:

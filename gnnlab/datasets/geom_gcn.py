@@ -55,7 +55,7 @@ class GeomGCN(RawDataset):
     sets alike (Platonov et al. 2023): say so, or use `chameleon_filtered` and `squirrel_filtered`.
     """
 
-    gives: ClassVar[tuple[str, ...]] = ("node_level",)
+    gives: ClassVar[tuple[str, ...]] = ("node_level", "one_graph")
     num_folds: ClassVar[int] = 10
 
     name: Name
@@ -99,7 +99,7 @@ class GeomGCN(RawDataset):
 class GeomGCNUndirected(GeomGCN):
     """The same with every edge in both directions, for encodings and models that need undirected graphs."""
 
-    gives: ClassVar[tuple[str, ...]] = ("node_level", "undirected")
+    gives: ClassVar[tuple[str, ...]] = ("node_level", "undirected", "one_graph")
 
     def arrange(self, edge_index: Tensor, num_nodes: int) -> Tensor:
         return to_undirected(edge_index, num_nodes=num_nodes)

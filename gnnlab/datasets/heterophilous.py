@@ -46,7 +46,7 @@ class Heterophilous(RawDataset):
     (about 48/32/20 %). Two classes: one binary label, metric ROC-AUC; more: metric accuracy.
     """
 
-    gives: ClassVar[tuple[str, ...]] = ("node_level", "undirected")
+    gives: ClassVar[tuple[str, ...]] = ("node_level", "undirected", "one_graph")
     num_folds: ClassVar[int] = 10
 
     name: Name

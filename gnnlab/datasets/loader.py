@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from math import ceil
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -10,7 +11,8 @@ from torch import Tensor
 from gnnlab.batch import Batch
 from gnnlab.errors import UsageError
 from gnnlab.ops.assemble import assemble
-from gnnlab.packed import Packed, pointers
+from gnnlab.packed import Packed
+from gnnlab.ragged import pointers
 
 Bounds = list[tuple[int, int]]
 
@@ -25,6 +27,8 @@ class Loader:
 
     Raises `UsageError` where a limit has no room for the largest graph alone, or `limit` leaves none.
     """
+
+    gives: ClassVar[tuple[str, ...]] = ("whole_graphs",)
 
     def __init__(
         self,
@@ -42,7 +46,7 @@ class Loader:
             raise UsageError(f"loader.limit={limit} leaves no graphs: 1 at least.")
         if limit is not None and limit < packed.num_graphs:
             packed = packed.take(torch.arange(limit) * packed.num_graphs // limit)
-        self.packed = packed
+        self.packed, self.asked = packed, (batch_size, max_nodes, max_edges, None, shuffle, seed, rank, world)
         self.shuffle, self.seed, self.rank, self.world = shuffle, seed, rank, world
         sizes = (torch.ones(packed.num_graphs, dtype=torch.long), packed.ptr.diff(), packed.edge_ptr.diff())
         limits = {"batch_size": batch_size, "max_nodes": max_nodes, "max_edges": max_edges}
@@ -51,6 +55,10 @@ class Loader:
             needed = max(1, int(size.max())) if packed.num_graphs else 1
             if limit is not None and limit < needed:
                 raise UsageError(f"loader.{name}={limit} has no room for the largest graph: {needed} at least.")
+
+    def over(self, packed: Packed) -> "Loader":
+        """The same loader over other graphs, all of them."""
+        return Loader(packed, *self.asked)
 
     def num_batches(self, epoch: int = 0) -> int:
         """The batches of `epoch` on this rank, exactly; epochs differ only under `max_nodes` or `max_edges`."""

@@ -29,7 +29,7 @@ class CitationNetwork(RawDataset):
     Features: words; `normalize` divides those of each paper by their sum (Kipf & Welling 2017).
     """
 
-    gives: ClassVar[tuple[str, ...]] = ("node_level", "undirected")
+    gives: ClassVar[tuple[str, ...]] = ("node_level", "undirected", "one_graph")
 
     name: Name
     normalize: bool = True

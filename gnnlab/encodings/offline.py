@@ -34,7 +34,7 @@ def attach(encodings: Sequence[Encoding], splits: dict[str, Packed], cache: Cach
     distinct: dict[str, Structure] = {}
     structures = {}
     for name, split in splits.items():
-        structure = Structure(replace(split, node={}, edge={}, graph={}), cache)
+        structure = Structure(replace(split, node={}, edge={}, graph={}, pair={}), cache)
         structures[name] = distinct.setdefault(structure.digest, structure)
     pairs = shared_pairs(encodings)
     written: set[str] = set()

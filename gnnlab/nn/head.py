@@ -1,54 +1,72 @@
 """Heads: from the last node states, or all of them, to the predictions of the task.
 
-At graph level a head pools first, [N, dim] to [B, dim]; at node level it works on every node.
+At graph level a head pools first, [N, d] to [B, d]; at node level it works on every node; at edge level on both nodes
+of every pair that has a target, side by side: [P, 2 d].
 """
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from gnnlab.batch import Batch
+from gnnlab.errors import UsageError
 from gnnlab.nn.linear import MLP, Linear
 from gnnlab.ops import pool
 from gnnlab.ops.segment import Readout
-from gnnlab.spec import GraphSpec
+from gnnlab.spec import GraphSpec, Level
+
+
+def read_width(dim: int, level: Level) -> int:
+    """The width of what `read` makes of node states of width `dim`."""
+    return 2 * dim if level == "edge" else dim
+
+
+def read(x: Tensor, batch: Batch, level: Level, readout: Readout) -> Tensor:
+    """Node states [N, d] to those of what has targets: graphs [B, d], nodes [N, d], or pairs of nodes h_i ‖ h_j."""
+    if level == "edge":
+        return torch.cat([x.index_select(0, nodes) for nodes in batch.edge_label_index], -1)
+    return pool(x, batch, readout) if level == "graph" else x
 
 
 class Head(nn.Module):
-    """States x⁰ … x^L, each [N, dim], to [B or N, spec.out_dim]."""
+    """States x⁰ … x^L, each [N, dim], to [B, N or P, spec.out_dim]."""
 
     def __init__(self, spec: GraphSpec, readout: Readout) -> None:
         super().__init__()
-        self.level = spec.level
+        self.level: Level = spec.level
         self.readout: Readout = readout
 
     def pool(self, x: Tensor, batch: Batch) -> Tensor:
-        """Graph states at graph level, the node states themselves at node level."""
-        return pool(x, batch, self.readout) if self.level == "graph" else x
+        """The states of what has targets, see `read`."""
+        return read(x, batch, self.level, self.readout)
 
     @abstractmethod
     def forward(self, states: Sequence[Tensor], batch: Batch) -> Tensor: ...
 
 
 class Pyramid(Head):
-    """Pool, then dim → dim/2 → dim/4 → out with ReLU (GraphGPS "san_graph", benchmarking-gnns)."""
+    """Pool, then width → width/2 → width/4 → out with ReLU (GraphGPS "san_graph", benchmarking-gnns)."""
 
     def __init__(self, dim: int, depth: int, spec: GraphSpec, readout: Readout = "mean") -> None:
         super().__init__(spec, readout)
-        self.mlp = MLP(dim, dim // 2, dim // 4, spec.out_dim)
+        width = read_width(dim, spec.level)
+        self.mlp = MLP(width, width // 2, width // 4, spec.out_dim)
 
     def forward(self, states: Sequence[Tensor], batch: Batch) -> Tensor:
         return self.mlp(self.pool(states[-1], batch))
 
 
 class Flat(Head):
-    """Pool, then `layers` linear maps, all but the last dim → dim with ReLU (GraphGPS "default", "inductive_node")."""
+    """Pool, then `layers` linear maps, all but the last of constant width, with ReLU (GraphGPS "default",
+    "inductive_node", and "inductive_edge" on pairs).
+    """
 
     def __init__(self, dim: int, depth: int, spec: GraphSpec, readout: Readout = "mean", layers: int = 1) -> None:
         super().__init__(spec, readout)
-        self.mlp = MLP(*[dim] * layers, spec.out_dim)
+        self.mlp = MLP(*[read_width(dim, spec.level)] * layers, spec.out_dim)
 
     def forward(self, states: Sequence[Tensor], batch: Batch) -> Tensor:
         return self.mlp(self.pool(states[-1], batch))
@@ -59,8 +77,32 @@ class Depthwise(Head):
 
     def __init__(self, dim: int, depth: int, spec: GraphSpec, readout: Readout = "sum") -> None:
         super().__init__(spec, readout)
-        self.linears = nn.ModuleList(Linear(dim, spec.out_dim) for _ in range(depth + 1))
+        width = read_width(dim, spec.level)
+        self.linears = nn.ModuleList(Linear(width, spec.out_dim) for _ in range(depth + 1))
 
     def forward(self, states: Sequence[Tensor], batch: Batch) -> Tensor:
         outs = [linear(self.pool(x, batch)) for linear, x in zip(self.linears, states, strict=True)]
         return torch.stack(outs).sum(0)
+
+
+class Dot(Head):
+    """Scores of a pair of nodes: (W h_i) · (W h_j), with `layers` linear maps W (GraphGPS "inductive_edge", "dot").
+
+    One W for each target, all but the last map shared.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ("edge_level",)
+
+    def __init__(self, dim: int, depth: int, spec: GraphSpec, layers: int = 1) -> None:
+        if spec.level != "edge":
+            raise UsageError(
+                f"model/head=dot scores pairs of nodes, and the targets of {spec.name} are of {spec.level}s: take "
+                "model/head=pyramid."
+            )
+        super().__init__(spec, "mean")
+        self.out_dim = spec.out_dim
+        self.mlp = MLP(*[dim] * layers, dim * spec.out_dim)
+
+    def forward(self, states: Sequence[Tensor], batch: Batch) -> Tensor:
+        first, second = self.pool(self.mlp(states[-1]), batch).chunk(2, -1)
+        return (first * second).unflatten(-1, (self.out_dim, -1)).sum(-1)

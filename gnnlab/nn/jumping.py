@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from gnnlab.batch import Batch
-from gnnlab.nn.head import Head
+from gnnlab.nn.head import Head, read_width
 from gnnlab.nn.linear import Linear
 from gnnlab.ops.segment import Readout
 from gnnlab.spec import GraphSpec
@@ -33,7 +33,8 @@ class Jumping(Head):
         if mode == "lstm":
             self.lstm = nn.LSTM(dim, depth * dim // 2, bidirectional=True)
             self.score = Linear(2 * (depth * dim // 2), 1)
-        self.linear = Linear(depth * dim if mode == "cat" else dim, spec.out_dim)
+        width = depth * dim if mode == "cat" else dim
+        self.linear = Linear(read_width(width, spec.level), spec.out_dim)
 
     def forward(self, states: Sequence[Tensor], batch: Batch) -> Tensor:
         layers = list(states[1:])

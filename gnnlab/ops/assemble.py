@@ -9,6 +9,7 @@ from itertools import accumulate, pairwise
 import torch
 from torch import Tensor
 
+from gnnlab import pairs
 from gnnlab.batch import Batch
 from gnnlab.ops import backend
 from gnnlab.packed import Packed
@@ -35,7 +36,9 @@ def assemble(graphs: Packed, order: Tensor, bounds: Bounds) -> Iterator[Batch]:
     for first, last in bounds:
         arrays, *made, largest = call(order, first, last, *store, *attributes)
         node, edge, graph = (dict(zip(kind, values, strict=True)) for kind, values in zip(kinds, made, strict=True))
-        yield Batch(*arrays, max_nodes=largest, node=node, edge=edge, graph=graph)
+        batch = Batch(*arrays, max_nodes=largest, node=node, edge=edge, graph=graph)
+        batch.pair = pairs.batch(pairs.take(graphs.pair, order[first:last]), 0, last - first, batch.ptr)
+        yield batch
 
 
 def reference(graphs: Packed, order: Tensor, bounds: Bounds) -> Iterator[Batch]:

@@ -49,6 +49,12 @@ def f1(out: Tensor, y: Tensor) -> float:
     return float((2 * hits / total)[total > 0].mean())
 
 
+def binary_f1(out: Tensor, y: Tensor) -> float:
+    """F1 of class 1 (TSP): 2 TP / (2 TP + FP + FN); 0 where it is neither true nor predicted anywhere."""
+    y, predicted = y.long().flatten() == 1, classes(out) == 1
+    return float(2 * (y & predicted).sum().double() / (y.sum() + predicted.sum()).clamp(min=1))
+
+
 def roc_auc(out: Tensor, y: Tensor) -> float:
     """Area under the ROC curve, mean over the labels that have both classes; NaN targets are left out."""
     from torchmetrics.functional.classification import binary_auroc
@@ -79,6 +85,25 @@ def _ranks(logits: Tensor) -> Tensor:
     return (place + 1).double() / (len(distinct) + 1)
 
 
+def reciprocal_ranks(scores: Tensor, true: Tensor, pairs: Tensor) -> Tensor:
+    """[T, 3] one over the rank of each true pair (h, t) among all pairs (h, x), by `scores` [P].
+
+    `true` [P] bool, `pairs` [2, P]. Raw: among all others. Filtered: the other true ones are left out. Extended:
+    (h, h) as well (Tönshoff et al. 2024). Of those with an equal score, half come before.
+    """
+    (head, tail), asked = pairs, true.nonzero()[:, 0]
+    heads, order = head.sort(stable=True)
+    first, last = (torch.searchsorted(heads, head[asked], right=right) for right in (False, True))
+    owner = torch.repeat_interleave(last - first)
+    other = order[torch.arange(len(owner), device=head.device) + (last - (last - first).cumsum(0))[owner]]
+    ahead = (scores[other] > scores[asked][owner]).double() + 0.5 * (scores[other] == scores[asked][owner])
+    raw = other != asked[owner]
+    filtered = raw & ~true[other]
+    extended = filtered & (tail[other] != head[other])
+    counted = torch.stack([raw, filtered, extended], dim=1) * ahead[:, None]
+    return 1 / (1 + counted.new_zeros(len(asked), 3).index_add(0, owner, counted))
+
+
 def class_weights(y: Tensor, num_classes: int, counted: Tensor | None = None) -> Tensor:
     """[num_classes] weights 1 − n_c / n of the batch's labels y [n]; 0 for an absent class (benchmarking-gnns).
 
@@ -95,6 +120,7 @@ METRICS: dict[str, Callable[[Tensor, Tensor], float]] = {
     "accuracy": accuracy,
     "balanced_accuracy": balanced_accuracy,
     "f1": f1,
+    "binary_f1": binary_f1,
     "roc_auc": roc_auc,
     "ap": ap,
 }

@@ -1,6 +1,6 @@
 """A task: what is minimised, what is predicted, and how a whole split is scored.
 
-Outputs of the model are [B or N, spec.out_dim]; targets are described at each class. Where the split is
+Outputs of the model are [B, N or P, spec.out_dim]; targets are described at each class. Where the split is
 a part of one graph, `batch.mask` selects its nodes. Of a padded batch (`gnnlab.padding`) the real rows count,
 and the loss is computed in shapes that do not depend on how many they are. Plain losses of parts of a batch
 (micro-batches, processes) add up to that of the batch; weighted ones take their weights from each part by itself.
@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from gnnlab.batch import Batch
 from gnnlab.spec import GraphSpec
-from gnnlab.tasks.metrics import METRICS, MINIMIZED, class_weights
+from gnnlab.tasks.metrics import METRICS, MINIMIZED, class_weights, reciprocal_ranks
 
 
 class Task(ABC):
@@ -37,7 +37,7 @@ class Task(ABC):
         return self._loss(out, y, counted)
 
     def count(self, batch: Batch) -> int:
-        """How many items the loss is a mean over: graphs, nodes, or known labels."""
+        """How many items the loss is a mean over: graphs, nodes, pairs of nodes, or known labels."""
         return len(self._targets(batch))
 
     def predictions(self, out: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -59,11 +59,12 @@ class Task(ABC):
 
     def _counted(self, batch: Batch) -> Tensor | None:
         """[n] bool: the rows of the targets that are real and belong to the split; None where all do."""
-        rows = batch.real.num_graphs if self.level == "graph" else batch.real.num_nodes
+        rows = getattr(batch.real, f"num_{self.level}s")
+        mask = batch.mask if self.level == "node" else None
         if rows is None:
-            return batch.mask
+            return mask
         real = torch.arange(len(batch.y), device=rows.device) < rows
-        return real if batch.mask is None else real & batch.mask
+        return real if mask is None else real & mask
 
     @abstractmethod
     def _loss(self, out: Tensor, y: Tensor, counted: Tensor | None = None) -> Tensor:
@@ -90,6 +91,27 @@ class Binary(Task):
         if counted is None:
             return functional.binary_cross_entropy_with_logits(out, y, weight)
         return _mean(functional.binary_cross_entropy_with_logits(out, y, weight, reduction="none"), counted)
+
+
+class Ranking(Binary):
+    """Cross-entropy on labelled pairs (h, t), scored by the rank of each true one among all pairs (h, x) of the split.
+
+    Mean reciprocal rank over the true pairs of a graph, then over the graphs that have some (PCQM-Contact, LRGB):
+    "mrr" is the raw one, with "mrr_filtered" and "mrr_extended" beside it, see `reciprocal_ranks`.
+    """
+
+    def predictions(self, out: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """[graphs with true pairs, 3] their mean reciprocal ranks, and how many pairs these are means over."""
+        true, pairs = batch.y.flatten() > 0, batch.edge_label_index
+        ranks = reciprocal_ranks(out.detach().float().flatten(), true, pairs)
+        graph = batch.batch[pairs[0][true]]
+        count = torch.bincount(graph, minlength=batch.num_graphs)
+        total = ranks.new_zeros(batch.num_graphs, 3).index_add(0, graph, ranks)
+        return total[count > 0] / count[count > 0, None], count[count > 0]
+
+    def score(self, out: Tensor, y: Tensor) -> dict[str, float]:
+        names = ("mrr", "mrr_filtered", "mrr_extended")
+        return dict(zip(names, out.mean(0).tolist(), strict=True))
 
 
 class Multiclass(Task):
@@ -132,5 +154,7 @@ def _mean(losses: Tensor, counted: Tensor | None) -> Tensor:
 
 def make_task(spec: GraphSpec) -> Task:
     """The task of a dataset."""
+    if spec.metric == "mrr":
+        return Ranking(spec)
     kinds = {"regression": Regression, "binary": Binary, "multiclass": Multiclass, "multilabel": Multilabel}
     return kinds[spec.target](spec)

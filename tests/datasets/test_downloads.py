@@ -10,12 +10,13 @@ import torch_geometric.datasets as pyg
 from torch_geometric.io import fs
 
 from gnnlab.datasets import heterophilous, ogb
-from gnnlab.datasets.benchmarking_gnns import AQSOL, ImageSuperpixels
+from gnnlab.datasets.benchmarking_gnns import AQSOL, TSP, ImageSuperpixels
 from gnnlab.datasets.bitcoin_otc import snapshots
+from gnnlab.datasets.contacts import Contacts
 from gnnlab.datasets.geom_gcn import GeomGCN
 from gnnlab.datasets.heterophilous import Heterophilous
 from gnnlab.datasets.lrgb import Peptides, Superpixels
-from gnnlab.datasets.ogb import OGBMolecules, OGBNodes
+from gnnlab.datasets.ogb import OGBMolecules, OGBNodes, OGBProteins
 from gnnlab.datasets.planetoid import Planetoid, PlanetoidGeomGCN
 from gnnlab.datasets.source import DataSource
 from gnnlab.datasets.tu import TU, TUMolecules
@@ -29,9 +30,13 @@ ARCHIVES = {
     "IMDB-BINARY.zip": [f"IMDB-BINARY/IMDB-BINARY_{part}.txt" for part in TU_PARTS],
     "peptidesfunc.zip": [f"peptidesfunc/{split}.pt" for split in ("train", "val", "test")],
     "cocosp.zip": [f"coco_superpixels_edge_wt_region_boundary/{split}.pickle" for split in ("train", "val", "test")],
+    "pcqmcontact.zip": [f"pcqmcontact/{split}.pt" for split in ("train", "val", "test")],
     "MNIST_v2.zip": ["MNIST_v2.pt"],
+    "TSP_v2.zip": ["TSP_v2.pt"],
     "aqsol_graph_raw.zip": [f"asqol_graph_raw/{split}.pickle" for split in ("train", "val", "test")],
     "hiv.zip": [f"hiv/raw/{table}.csv.gz" for table in TABLES] + [f"hiv/split/scaffold/{part}" for part in OGB_SPLIT],
+    "ogbg_ppi_medium.zip": [f"ogbg_ppi_medium/raw/{table}.csv.gz" for table in TABLES]
+    + [f"ogbg_ppi_medium/split/species/{part}" for part in OGB_SPLIT],
     "arxiv.zip": [f"arxiv/raw/{table}.csv.gz" for table in TABLES] + [f"arxiv/split/time/{part}" for part in OGB_SPLIT],
 }  # fmt: skip
 """What the archives hold, as far as it is read."""
@@ -90,6 +95,9 @@ def server(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         (OGBMolecules, "molhiv"),
         (OGBNodes, "arxiv"),
         (AQSOL, None),
+        (TSP, None),
+        (OGBProteins, None),
+        (Contacts, None),
     ],
 )
 def test_files_come_to_lie_where_they_are_read(tmp_path: Path, server: list[str], kind, name) -> None:

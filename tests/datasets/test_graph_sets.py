@@ -9,10 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from gnnlab.datasets.benchmarking_gnns import AQSOL, ImageSuperpixels
+from gnnlab.datasets.benchmarking_gnns import AQSOL, TSP, ImageSuperpixels
 from gnnlab.datasets.bitcoin_otc import snapshots
+from gnnlab.datasets.contacts import Contacts
 from gnnlab.datasets.lrgb import Peptides, Superpixels
-from gnnlab.datasets.ogb import MOLECULES, OGBMolecules, OGBNodes
+from gnnlab.datasets.ogb import MOLECULES, OGBMolecules, OGBNodes, OGBProteins
 from gnnlab.datasets.source import DataSource
 from gnnlab.datasets.tu import SIZES, TU, TUMolecules, stratified_folds
 from gnnlab.errors import UsageError
@@ -123,6 +124,24 @@ def test_ogb_molecules(tmp_path: Path, source: DataSource, name) -> None:
     assert train.graph["y"][0, 1:].isnan().all()
 
 
+def test_ogb_proteins(tmp_path: Path, source: DataSource) -> None:
+    tables = {
+        "edge": ["0,1", "0,1", "1,2", "0,1"],
+        "edge-feat": [",".join([f"0.{edge}"] * 7) for edge in range(4)],
+        "num-node-list": [2, 1, 3, 2],
+        "num-edge-list": [1, 0, 2, 1],
+        "graph-label": [0, 1, 36, 3],
+    }
+    write_ogb(tmp_path / "ogb" / "ogbg_ppa", "species", tables)
+    splits, spec = OGBProteins(source).load()
+    assert (spec.node.kind, spec.edge.sizes) == ("none", (7,))
+    train = splits["train"].batch()
+    assert train.y.tolist() == [36, 0], "graphs in the order of the split"
+    assert train.edge_index.tolist() == [[1, 0, 2, 1, 4, 3], [0, 1, 1, 2, 3, 4]]
+    assert train.edge["edge_attr"][:, 0].tolist() == pytest.approx([0.1, 0.1, 0.2, 0.2, 0.0, 0.0])
+    assert splits["test"].batch().num_nodes == 1
+
+
 def test_a_truncated_table_is_named(tmp_path: Path, source: DataSource) -> None:
     write_molecules(tmp_path, "molhiv", ["1", "0", "0", "1"])
     path = tmp_path / "ogb/ogbg_molhiv/raw/edge.csv.gz"
@@ -218,6 +237,49 @@ def test_image_superpixels(tmp_path: Path, source: DataSource, name, colours: in
     assert test.node["x"].tolist() == [[1.0] * colours + [0.5, 0.5]] * 3
     assert test.edge["edge_attr"][:, 0].tolist() == pytest.approx([0.1, 0.2, 0.3])
     assert test.graph["y"].tolist() == [7]
+
+
+def test_tsp(tmp_path: Path, source: DataSource) -> None:
+    folder = tmp_path / "GNNBenchmarkDataset/TSP/raw"
+    folder.mkdir(parents=True)
+    graph = {
+        "x": torch.tensor([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0]]),
+        "edge_index": torch.tensor([[0, 0, 1, 2], [1, 2, 2, 0]]),
+        "edge_attr": torch.tensor([1.0, 1.5, 1.0, 1.5]),
+        "y": torch.tensor([1, 0, 1, 0]),
+    }
+    torch.save(([graph] * 4, [graph] * 2, [graph]), folder / "TSP_v2.pt")
+    splits, spec = TSP(source).load()
+    assert (spec.level, spec.metric) == ("edge", "binary_f1")
+    assert [packed.num_graphs for packed in splits.values()] == [4, 2, 1]
+    batch = splits["val"].batch()
+    assert batch.edge_label_index.tolist() == [[2, 0, 0, 1, 5, 3, 3, 4], [0, 1, 2, 2, 3, 4, 5, 5]]
+    assert batch.y.tolist() == [0, 1, 0, 1] * 2, "a target stays with its edge"
+    torch.save(([{**graph, "y": torch.tensor([2, 0, 1, 0])}], [graph], [graph]), folder / "TSP_v2.pt")
+    with pytest.raises(UsageError, match=r"tsp, split train, graph 0: y has a class outside 0 … 1"):
+        TSP(source).load()
+
+
+def test_contacts(tmp_path: Path, source: DataSource) -> None:
+    folder = tmp_path / "LRGB/pcqm-contact/raw"
+    folder.mkdir(parents=True)
+    pairs, labels = torch.tensor([[0, 3, 0, 1], [3, 0, 1, 2]]), torch.tensor([1, 1, 0, 0], dtype=torch.int32)
+    x, bond = torch.zeros(4, 9, dtype=torch.long), torch.ones(3, 3, dtype=torch.long)
+    path = path_graph(4, x, bond, None)[:3]
+    alone = (*path_graph(2, x[:2], bond[:1], None)[:3], pairs[:, :0], labels[:0])
+    for split in ("train", "val", "test"):
+        torch.save([(*path, pairs, labels), alone, (*path, pairs, labels)], folder / f"{split}.pt")
+    splits, spec = Contacts(source).load()
+    assert (spec.level, spec.metric) == ("edge", "mrr")
+    train, test = splits["train"].batch(), splits["test"].batch()
+    assert train.edge_label_index.tolist() == [[0, 3, 0, 1, 6, 9, 6, 7], [3, 0, 1, 2, 9, 6, 7, 8]]
+    assert train.y[:, 0].tolist() == [1, 1, 0, 0] * 2
+    assert test.edge_label_index[0].tolist() == [0] * 4 + [3] * 4 + [6] * 4 + [9] * 4, "both ends of each contact"
+    assert test.edge_label_index[1].tolist() == [*range(4)] * 2 + [*range(6, 10)] * 2
+    assert test.y[:, 0].tolist() == [0, 0, 0, 1, 1, 0, 0, 0] * 2
+    torch.save([(*path, pairs + 1, labels)], folder / "val.pt")
+    with pytest.raises(UsageError, match="Graph 0 has a labelled pair with a node it does not have"):
+        Contacts(source).load()
 
 
 def test_bitcoin_ratings_in_windows_of_steps(tmp_path: Path, source: DataSource) -> None:

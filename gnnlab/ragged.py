@@ -1,0 +1,30 @@
+"""Rows of which each graph has a number of its own: counts, pointers and gathers, on the CPU."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def pointers(counts: Tensor) -> Tensor:
+    """Counts [n] to pointers [n+1]: 0, c₀, c₀+c₁, …"""
+    ptr = counts.new_zeros(counts.shape[0] + 1)
+    torch.cumsum(counts, 0, out=ptr[1:])
+    return ptr
+
+
+def repeat(values: Tensor, counts: Tensor) -> Tensor:
+    """Each of `values` [n] `counts[i]` times. NumPy's is faster, and never waits for a second thread."""
+    return torch.from_numpy(np.repeat(values.numpy(), counts.numpy()))
+
+
+def rows(value: Tensor, index: Tensor) -> Tensor:
+    """`value[index]`, in torch's fastest form: on one dimension."""
+    if value.dim() == 2 and value.shape[1] == 1:
+        return rows(value[:, 0], index)[:, None]
+    return torch.index_select(value, 0, index)
+
+
+def ranges(first: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
+    """The concatenated ranges first[i] … first[i]+counts[i]−1, and the pointers of the concatenation."""
+    ptr = pointers(counts)
+    return torch.arange(int(ptr[-1])) + repeat(first - ptr[:-1], counts), ptr

@@ -1,0 +1,136 @@
+"""Sampled neighbourhoods: edges of the graph, as many as asked for; where all are taken, the whole graph's logits."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.testing import assert_close
+
+from gnnlab import compose
+from gnnlab.datasets.base import node_splits
+from gnnlab.datasets.neighbours import NeighbourLoader, draw
+from gnnlab.errors import UsageError
+from gnnlab.models.mpnn import MPNN
+from gnnlab.nn.conv.gatedgcn import GatedGCN
+from gnnlab.nn.conv.gatv2 import GATv2
+from gnnlab.nn.conv.gin import GIN
+from gnnlab.nn.conv.monet import MoNet
+from gnnlab.nn.conv.sage import SAGE
+from gnnlab.nn.head import Flat
+from gnnlab.packed import Packed
+from gnnlab.spec import Feature, GraphSpec
+
+NODES = 300
+
+
+def splits() -> dict[str, Packed]:
+    """A directed graph with a hub that has an edge from every fourth node, and nodes without edges."""
+    random = torch.Generator().manual_seed(0)
+    edges = torch.randint(NODES - 5, (2, 1200), generator=random)
+    hub = torch.stack([torch.arange(0, NODES, 4), torch.full((NODES // 4,), 7)])
+    edges = torch.cat([edges, hub], dim=1).unique(dim=1)
+    x, y = torch.randn(NODES, 6, generator=random), torch.randint(3, (NODES,), generator=random)
+    part = torch.rand(NODES, generator=random)
+    masks = {"train": part < 0.5, "val": part >= 0.5, "test": part >= 0.8}
+    return node_splits(edges, x, y, masks)
+
+
+SPLITS = splits()
+TRAIN = SPLITS["train"]
+LARGEST = int(TRAIN.rowptr.diff().max())
+NUMBER = TRAIN.node["x"][:, 0]
+"""Tells the nodes apart."""
+
+
+def numbers(batch: Any) -> torch.Tensor:
+    """The nodes of a batch, by their numbers in the whole graph."""
+    return (batch.x[:, :1] == NUMBER).nonzero()[:, 1]
+
+
+def marked(batch: Any) -> torch.Tensor:
+    """Those asked for."""
+    return numbers(batch)[batch.mask]
+
+
+@pytest.mark.parametrize(("conv", "further"), [(SAGE, 0), (GIN, 0), (GATv2, 0), (GatedGCN, 0), (MoNet, 1)])
+def test_with_every_neighbour_the_logits_are_those_of_the_whole_graph(conv, further: int) -> None:
+    spec = GraphSpec("toy", "node", "multiclass", 3, "accuracy", Feature.continuous(6))
+    torch.manual_seed(0)
+    model = MPNN(spec, [], conv, Flat, hidden_dim=8, num_layers=3).eval()
+    with torch.no_grad():
+        whole, asked = model(TRAIN.batch()), []
+        for batch in NeighbourLoader(TRAIN, [LARGEST] * (3 + further), batch_size=20, shuffle=True).epoch(0):
+            assert_close(model(batch)[batch.mask], whole[marked(batch)], rtol=1e-4, atol=1e-5)
+            asked.append(marked(batch))
+    assert torch.equal(torch.cat(asked).sort().values, TRAIN.node["mask"].nonzero()[:, 0]), "each node once an epoch"
+
+
+def test_every_edge_is_one_of_the_graph_and_none_is_drawn_twice() -> None:
+    there = set(zip(*TRAIN.edge_index.tolist(), strict=True))
+    for batch in NeighbourLoader(TRAIN, [3, 2], batch_size=16, shuffle=True).epoch(1):
+        drawn = list(zip(*numbers(batch)[batch.edge_index].tolist(), strict=True))
+        assert len(set(drawn)) == len(drawn)
+        assert set(drawn) <= there
+        degree, whole = batch.rowptr.diff(), TRAIN.rowptr.diff()[numbers(batch)]
+        assert batch.mask is not None
+        assert torch.equal(degree[batch.mask], whole[batch.mask].clamp(max=3)), "the first hop"
+        assert degree[batch.mask.logical_not()].max() <= 2, "the second"
+        assert (batch.num_graphs, len(batch.y)) == (1, batch.num_nodes)
+
+
+def test_batches_depend_on_seed_and_epoch_alone_and_can_be_resumed() -> None:
+    loader = NeighbourLoader(TRAIN, [3, 2], batch_size=16, shuffle=True, seed=1)
+    batches = list(loader.epoch(4))
+    assert len(batches) == loader.num_batches(4) == -(-int(TRAIN.node["mask"].sum()) // 16)
+    again = NeighbourLoader(TRAIN, [3, 2], batch_size=16, shuffle=True, seed=1)
+    for first, second in zip(batches[5:], again.epoch(4, start=5), strict=True):
+        assert torch.equal(first.edge_index, second.edge_index)
+        assert torch.equal(numbers(first), numbers(second))
+        assert torch.equal(marked(first), marked(second))
+    for other in (loader.epoch(5), NeighbourLoader(TRAIN, [3, 2], batch_size=16, shuffle=True, seed=2).epoch(4)):
+        assert not torch.equal(numbers(next(other)), numbers(batches[0]))
+
+
+def test_evaluation_is_on_the_whole_graph() -> None:
+    loader = NeighbourLoader(SPLITS["val"], [3, 2], batch_size=16)
+    (batch,) = loader.epoch(0)
+    assert (loader.num_batches(), batch.num_edges) == (1, TRAIN.num_edges)
+    assert torch.equal(marked(batch), SPLITS["val"].node["mask"].nonzero()[:, 0])
+
+
+def test_processes_share_a_batch() -> None:
+    shares = [NeighbourLoader(TRAIN, [3], batch_size=9, shuffle=True, rank=rank, world=4) for rank in range(4)]
+    single = NeighbourLoader(TRAIN, [3], batch_size=9, shuffle=True)
+    for whole, *parts in zip(single.epoch(0), *(share.epoch(0) for share in shares), strict=True):
+        asked = torch.cat([marked(part) for part in parts])
+        assert torch.equal(asked.sort().values, marked(whole))
+    (last,) = NeighbourLoader(TRAIN, [3], limit=1, shuffle=True, rank=3, world=4).epoch(0)
+    assert (last.num_graphs, last.num_nodes) == (0, 0), "a part that is empty"
+
+
+def test_every_set_of_edges_is_as_likely() -> None:
+    rowptr, random = np.array([0, 5, 7]), np.random.default_rng(0)
+    drawn = draw(rowptr, np.zeros(20_000, np.int64), 2, random).reshape(-1, 2)
+    assert (drawn[:, 0] != drawn[:, 1]).all()
+    _, counts = np.unique(np.sort(drawn, axis=1), axis=0, return_counts=True)
+    assert len(counts) == 10
+    assert np.abs(counts / 20_000 - 0.1).max() < 0.01
+    assert sorted(draw(rowptr, np.array([1, 0]), 6, random)) == list(range(7)), "all, where there are no more"
+
+
+def test_over_another_graph_and_fewer_nodes() -> None:
+    loader = NeighbourLoader(SPLITS["val"], [4], batch_size=10, shuffle=True, limit=25).over(TRAIN)
+    asked = torch.cat([marked(batch) for batch in loader.epoch(0)])
+    assert len(asked) == 25
+    assert TRAIN.node["mask"][asked].all()
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"loader\.fanouts=\[\].* must be 1 at least"):
+        NeighbourLoader(TRAIN, [])
+    with pytest.raises(UsageError, match="loader=neighbours samples in one graph, and this split has 2"):
+        NeighbourLoader(TRAIN.take(torch.tensor([0, 0])))
+    with pytest.raises(UsageError, match=r"loader=neighbours needs targets per node, which dataset=zinc does not give"):
+        compose("dataset=zinc", "loader=neighbours")
+    assert compose("dataset=arxiv", "loader=neighbours", "loader.fanouts=[5,5,5]").loader.fanouts == [5, 5, 5]

@@ -19,7 +19,8 @@ from gnnlab.encodings.laplacian import Laplacian
 from gnnlab.encodings.linear import LinearEncoder, Norm
 from gnnlab.encodings.spectrum import Spectral, Spectrum
 from gnnlab.errors import UsageError
-from gnnlab.packed import Packed, repeat
+from gnnlab.packed import Packed
+from gnnlab.ragged import repeat
 
 ZERO = 1e-8  # below this an eigenvalue counts as zero
 ROW_ELEMENTS = 1 << 22

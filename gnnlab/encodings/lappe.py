@@ -21,7 +21,8 @@ from gnnlab.batch import Batch
 from gnnlab.encodings.laplacian import Laplacian
 from gnnlab.encodings.spectrum import Spectral, Spectrum
 from gnnlab.errors import UsageError
-from gnnlab.packed import Packed, repeat
+from gnnlab.packed import Packed
+from gnnlab.ragged import repeat
 
 log = logging.getLogger(__name__)
 

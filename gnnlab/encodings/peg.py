@@ -18,7 +18,8 @@ from gnnlab.encodings.laplacian import Laplacian
 from gnnlab.encodings.spectrum import Spectral, Spectrum
 from gnnlab.errors import UsageError
 from gnnlab.ops import aggregate
-from gnnlab.packed import Packed, repeat
+from gnnlab.packed import Packed
+from gnnlab.ragged import repeat
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,8 @@ from gnnlab.encodings.laplacian import Laplacian
 from gnnlab.encodings.spectrum import Spectral, Spectrum
 from gnnlab.errors import UsageError
 from gnnlab.ops import pool
-from gnnlab.packed import Packed, repeat
+from gnnlab.packed import Packed
+from gnnlab.ragged import repeat
 
 PHI_WIDTH = 16
 

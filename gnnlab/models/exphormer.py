@@ -23,6 +23,7 @@ from gnnlab.nn.conv.base import Conv
 from gnnlab.nn.edge_attention import EdgeAttention
 from gnnlab.nn.embedding import FeatureEmbedding, NodeEmbedding
 from gnnlab.nn.expander import Union
+from gnnlab.nn.gate import Gated
 from gnnlab.nn.head import Head
 from gnnlab.nn.linear import MLP
 from gnnlab.ops import Around
@@ -30,12 +31,13 @@ from gnnlab.ops.batchnorm import BatchNorm
 from gnnlab.spec import GraphSpec
 
 
-class Exphormer(nn.Module):
+class Exphormer(Gated):
     """Exphormer (Shirzad et al. 2023): a local conv beside attention along edges, an expander and virtual nodes.
 
-    `Batch` to [B or N, spec.out_dim]. Every node has 2 · `cycles` expander edges, which depend on `expander_seed`.
+    `Batch` to [B, N or P, spec.out_dim]. Every node has 2 · `cycles` expander edges, which depend on `expander_seed`.
     """
 
+    gives: ClassVar[tuple[str, ...]] = ("edge_weight",)
     breaks_ties: ClassVar[bool] = True
 
     def __init__(
@@ -69,15 +71,20 @@ class Exphormer(nn.Module):
         union = batch.once(f"union, {settings}", lambda batch: Union.of(batch, *settings))
         x, e = self.nodes(batch), self.edges(batch.edge_attr, batch.num_edges)
         u, all_e = self.virtual.repeat(batch.num_graphs, 1), torch.cat([e, self.further_edges.to(e.dtype)])
-        all_e, states = all_e.index_select(0, union.kind), [x]
-        for layer in self.layers:
-            x, u, e = layer(x, u, e, all_e, batch, union.batch)
+        all_e, states, gate = all_e.index_select(0, union.kind), [x], self.gate(batch)
+        for index, layer in enumerate(self.layers):
+            weight = gate(index, x)
+            if weight is not None:
+                weight = torch.cat([weight, weight.new_ones(len(self.further_edges))])
+            x, u, e = layer(x, u, e, all_e, batch, union, weight)
             states.append(x)
         return self.head(states, batch)
 
 
 class ExphormerLayer(nn.Module):
     """x [N, d], u [B V, d], e [E, d] to the next ones; `all_e` [A, d] and `union`: the edges attended along.
+
+    `weight`: of the edges and of the kinds of further edges, as `union.kind` numbers them.
 
     A conv that updates edges brings its own norm, activation and residual, as in `gnnlab.models.gps`.
     """
@@ -92,12 +99,20 @@ class ExphormerLayer(nn.Module):
         self.around = Around(first=dropout)
 
     def forward(
-        self, x: Tensor, u: Tensor, e: Tensor | None, all_e: Tensor, batch: Batch, union: Batch
+        self,
+        x: Tensor,
+        u: Tensor,
+        e: Tensor | None,
+        all_e: Tensor,
+        batch: Batch,
+        union: Union,
+        weight: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor | None]:
-        rows, (local, e) = batch.real.num_nodes, self.conv(x, e, batch)
+        own, further = (None, None) if weight is None else (weight[: batch.num_edges], weight[union.kind])
+        rows, (local, e) = batch.real.num_nodes, self.conv(x, e, batch, own)
         before, around = (None, Around()) if self.residual_inside else (x, self.around)
         y = self.conv_norm(local, before, around=around, rows=rows)
-        mixed, _ = self.attention(torch.cat([x, u.to(x.dtype)]), all_e, union)
+        mixed, _ = self.attention(torch.cat([x, u.to(x.dtype)]), all_e, union.batch, further)
         mixed, u = mixed.tensor_split([len(x)])
         y = self.attention_norm(mixed, x, after=y, around=self.around, rows=rows)
         return self.norm(self.feed_forward(y), y, around=self.around, rows=rows), u, e

@@ -6,6 +6,7 @@ the first norm) and `gatedgcn`, whose edges get e' = [e +] Drop(act([BN] ê)).
 """
 
 from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -25,8 +26,11 @@ from gnnlab.spec import GraphSpec
 class GNNPlus(Stack):
     """GNN+ (Luo et al. 2025): any conv with norm, dropout, residual, feed-forward blocks and encodings.
 
-    `Batch` to [B or N, spec.out_dim]. `norm` and `residual`: around the convs; the feed-forward block has both always.
+    `Batch` to [B, N or P, spec.out_dim]. `norm` and `residual`: around the convs; the feed-forward block always has
+    both.
     """
+
+    gives: ClassVar[tuple[str, ...]] = ("edge_weight",)
 
     def __init__(
         self,
@@ -65,8 +69,10 @@ class PlusLayer(nn.Module):
             self.norms = nn.ModuleList([BatchNorm(dim), BatchNorm(dim)])
             self.around = Around(first=dropout)
 
-    def forward(self, x: Tensor, e: Tensor | None, batch: Batch) -> tuple[Tensor, Tensor | None]:
-        new_x, new_e = self.conv(x, e, batch)
+    def forward(
+        self, x: Tensor, e: Tensor | None, batch: Batch, edge_weight: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        new_x, new_e = self.conv(x, e, batch, edge_weight)
         rows = batch.real.num_nodes
         x = self.update(x, new_x, self.node_norm, rows)
         if e is not None and self.conv.updates_edges:

@@ -2,10 +2,12 @@
 
 A layer runs a local conv and a global mixer side by side on the same input and adds them:
 x_M = BN(x + Drop(conv(x, e))),  x_T = BN(x + Drop(mixer(x))),  y = x_M + x_T,
-x' = BN(y + Drop(W₂ Drop(act(W₁ y)))) with W₁ : d → 2d. Either branch may be absent.
+x' = BN(y + Drop(W₂ Drop(act(W₁ y)))) with W₁ : d → 2d. Either branch may be absent. `norm`
+is BN in the paper.
 """
 
 from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -18,14 +20,16 @@ from gnnlab.nn.conv.base import Conv
 from gnnlab.nn.embedding import FeatureEmbedding, NodeEmbedding
 from gnnlab.nn.head import Head
 from gnnlab.nn.linear import MLP
+from gnnlab.nn.norm import Norm, make_norm
 from gnnlab.nn.stack import Stack
 from gnnlab.ops import Around
-from gnnlab.ops.batchnorm import BatchNorm
 from gnnlab.spec import GraphSpec
 
 
 class GPS(Stack):
-    """A stack of GPS layers between embeddings and a head: `Batch` to [B or N, spec.out_dim]."""
+    """A stack of GPS layers between embeddings and a head: `Batch` to [B, N or P, spec.out_dim]."""
+
+    gives: ClassVar[tuple[str, ...]] = ("edge_weight",)
 
     def __init__(
         self,
@@ -38,19 +42,22 @@ class GPS(Stack):
         num_layers: int = 10,
         dropout: float = 0.0,
         act: Activation = "relu",
+        norm: Norm = "batch",
     ) -> None:
         if conv is None and mixer is None:
             raise UsageError(
-                "model=gps has neither a conv nor a mixer; give it model/conv=gine or model/mixer=attention."
+                "model/conv=none and model/mixer=none leave a layer nothing to do: choose model/conv=gine, or "
+                "model/mixer=attention."
             )
         nodes = NodeEmbedding(spec, hidden_dim, encodings)
         layers = [
-            GPSLayer(hidden_dim, conv and conv(hidden_dim), mixer and mixer(hidden_dim), dropout, act)
+            GPSLayer(hidden_dim, conv and conv(hidden_dim), mixer and mixer(hidden_dim), dropout, act, norm)
             for _ in range(num_layers)
         ]
         uses_edges = any(layer.uses_edges for layer in layers)
         edges = FeatureEmbedding(spec.edge, hidden_dim) if uses_edges else None
         super().__init__(nodes, edges, layers, head(dim=hidden_dim, depth=num_layers, spec=spec))
+        self.weighs_edges = conv is not None
 
 
 class GPSLayer(nn.Module):
@@ -60,25 +67,35 @@ class GPSLayer(nn.Module):
     GatedGCN does; the layer's norm follows all the same.
     """
 
-    def __init__(self, dim: int, conv: Conv | None, mixer: nn.Module | None, dropout: float, act: Activation) -> None:
+    def __init__(
+        self,
+        dim: int,
+        conv: Conv | None,
+        mixer: nn.Module | None,
+        dropout: float,
+        act: Activation,
+        norm: Norm = "batch",
+    ) -> None:
         super().__init__()
         self.uses_edges = conv is not None and conv.uses_edges
         self.residual_inside = conv is not None and conv.updates_edges
         self.conv, self.mixer = conv, mixer
         if conv is not None:
-            self.conv_norm = BatchNorm(dim)
+            self.conv_norm = make_norm(norm, dim)
         if conv is not None and self.residual_inside:
-            self.conv = ConvBlock(conv, dim, dropout, act, dropout_before_residual=True)
+            self.conv = ConvBlock(conv, dim, dropout, act, dropout_before_residual=True, norm=norm)
         if mixer is not None:
-            self.mixer_norm = BatchNorm(dim)
+            self.mixer_norm = make_norm(norm, dim)
         self.feed_forward = MLP(dim, 2 * dim, dim, act=act, dropout=dropout)
-        self.norm = BatchNorm(dim)
+        self.norm = make_norm(norm, dim)
         self.around = Around(first=dropout)
 
-    def forward(self, x: Tensor, e: Tensor | None, batch: Batch) -> tuple[Tensor, Tensor | None]:
+    def forward(
+        self, x: Tensor, e: Tensor | None, batch: Batch, edge_weight: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
         y, rows = None, batch.real.num_nodes
         if self.conv is not None:
-            local, e = self.conv(x, e, batch)
+            local, e = self.conv(x, e, batch, edge_weight)
             before, around = (None, Around()) if self.residual_inside else (x, self.around)
             y = self.conv_norm(local, before, around=around, rows=rows)
         if self.mixer is not None:

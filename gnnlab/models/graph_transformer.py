@@ -10,14 +10,16 @@ without them.
 """
 
 from collections.abc import Callable, Sequence
+from typing import ClassVar
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from gnnlab.batch import Batch
 from gnnlab.encodings.base import Encoding
 from gnnlab.nn.edge_attention import AfterAttention, EdgeAttention
 from gnnlab.nn.embedding import FeatureEmbedding, NodeEmbedding
 from gnnlab.nn.head import Head
+from gnnlab.nn.heads import MultiHead, columns, narrow
 from gnnlab.nn.stack import Stack
 from gnnlab.spec import GraphSpec
 
@@ -25,8 +27,10 @@ from gnnlab.spec import GraphSpec
 class GraphTransformer(Stack):
     """Graph transformer (Dwivedi & Bresson 2021): attention along edges, which have states and layers of their own.
 
-    `Batch` to [B or N, spec.out_dim]. Encodings are mapped to `hidden_dim` and added to the node features.
+    `Batch` to [B, N or P, spec.out_dim]. Encodings are mapped to `hidden_dim` and added to the node features.
     """
+
+    gives: ClassVar[tuple[str, ...]] = ("edge_weight", "heads")
 
     def __init__(
         self,
@@ -45,18 +49,39 @@ class GraphTransformer(Stack):
         super().__init__(nodes, edges, layers, head(dim=hidden_dim, depth=num_layers, spec=spec))
 
 
-class GraphTransformerLayer(nn.Module):
+class GraphTransformerLayer(MultiHead):
     """x [N, d], e [E, d] to the next x and e; without `edges`, e is None."""
 
     def __init__(self, dim: int, num_heads: int, dropout: float, edges: bool) -> None:
         super().__init__()
+        self.dim, self.num_heads = dim, num_heads
         self.attention = EdgeAttention(dim, num_heads, edges)
         self.nodes = AfterAttention(dim, dropout)
         self.edges = AfterAttention(dim, dropout) if edges else None
 
-    def forward(self, x: Tensor, e: Tensor | None, batch: Batch) -> tuple[Tensor, Tensor | None]:
-        mixed, products = self.attention(x, e, batch)
+    def forward(
+        self, x: Tensor, e: Tensor | None, batch: Batch, edge_weight: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        mixed, products = self.attention(x, e, batch, edge_weight)
+        if self.head_mask is not None:
+            mixed = self.head_mask(mixed, batch.batch, batch.num_graphs)
+            if products is not None:
+                products = self.head_mask(products, batch.batch[batch.edge_index[1]], batch.num_graphs)
         x = self.nodes(mixed, x, batch.real.num_nodes)
         if self.edges is not None:
             e = self.edges(products, e, batch.real.num_edges)
         return x, e
+
+    def keep_heads(self, heads: Tensor) -> None:
+        kept, scores = columns(heads, self.num_heads, self.attention.value.out_features), self.attention.scores
+        for linear in (scores.query, scores.key, scores.edge, self.attention.value):
+            if linear is not None:
+                narrow(linear, rows=kept)
+        for after in (self.nodes, self.edges):
+            if after is not None:
+                narrow(after.out, inputs=kept)
+        self.num_heads = scores.num_heads = len(heads)
+
+    def flops(self, nodes: Tensor, edges: Tensor, heads: int) -> Tensor:
+        width = heads * self.attention.value.out_features // self.num_heads
+        return (8 * nodes + 4 * (self.edges is not None) * edges) * self.dim * width

@@ -10,7 +10,7 @@ The virtual node comes first in each graph, is apart from the others by a distan
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -19,20 +19,24 @@ from torch.nn.functional import pad
 from gnnlab.batch import Batch
 from gnnlab.encodings.base import Encoding
 from gnnlab.nn.embedding import NodeEmbedding
+from gnnlab.nn.head import read, read_width
 from gnnlab.nn.heads import head_width
 from gnnlab.nn.linear import MLP, Linear
 from gnnlab.nn.mixer.attention import Attention
 from gnnlab.nn.pair_bias import PairBias
 from gnnlab.ops.attention import pair_ptr
-from gnnlab.spec import GraphSpec
+from gnnlab.spec import GraphSpec, Level
 
 
 class Graphormer(nn.Module):
     """Graphormer (Ying et al. 2021): global attention that knows degrees, distances and the edges on shortest paths.
 
-    `Batch` to [B or N, spec.out_dim]. Encodings are mapped to `hidden_dim` and added to the node features. `largest`:
-    degrees, and `largest_distance`: distances above it count as one; `path`: edges looked at on a path, 0 for none.
+    `Batch` to [B, N or P, spec.out_dim]. Encodings are mapped to `hidden_dim` and added to the node features.
+    `largest`: degrees, and `largest_distance`: distances above it count as one; `path`: edges looked at on a path, 0
+    for none.
     """
+
+    gives: ClassVar[tuple[str, ...]] = ("heads",)
 
     def __init__(
         self,
@@ -48,7 +52,8 @@ class Graphormer(nn.Module):
     ) -> None:
         super().__init__()
         head_width(hidden_dim, num_heads)
-        self.level, self.largest = spec.level, largest
+        self.level: Level = spec.level
+        self.largest = largest
         self.nodes = NodeEmbedding(spec, hidden_dim, encodings, merge="add")
         self.centrality = nn.ModuleList(nn.Embedding(largest + 1, hidden_dim) for _ in ("in", "out"))
         self.virtual = nn.Parameter(0.02 * torch.randn(hidden_dim))
@@ -57,7 +62,7 @@ class Graphormer(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.layers = nn.ModuleList(GraphormerLayer(hidden_dim, num_heads, dropout) for _ in range(num_layers))
         self.norm = nn.LayerNorm(hidden_dim)
-        self.out = Linear(hidden_dim, spec.out_dim)
+        self.out = Linear(read_width(hidden_dim, spec.level), spec.out_dim)
 
     def forward(self, batch: Batch) -> Tensor:
         tokens = batch.once("tokens", Tokens.of)
@@ -68,16 +73,20 @@ class Graphormer(nn.Module):
         bias = spread(self.bias(batch), self.virtual_bias, tokens.pairs, int(pair_ptr(tokens.batch)[-1]))
         for layer in self.layers:
             x = layer(x, bias, tokens.batch)
-        read = tokens.batch.ptr[:-1] if self.level == "graph" else tokens.nodes
-        return self.out(self.norm(x.index_select(0, read)))
+        if self.level == "graph":
+            return self.out(self.norm(x.index_select(0, tokens.batch.ptr[:-1])))
+        return self.out(read(self.norm(x.index_select(0, tokens.nodes)), batch, self.level, "mean"))
 
 
 class GraphormerLayer(nn.Module):
     """x [T, d], bias [P, H] to the next x, for the tokens of a batch."""
 
+    num_states: ClassVar[int] = 1
+
     def __init__(self, dim: int, num_heads: int, dropout: float) -> None:
         super().__init__()
         self.attention = Attention(dim, num_heads, dropout)
+        self.attention.first_stays = True
         self.feed_forward = MLP(dim, dim, dim, act="gelu", dropout=dropout)
         self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in range(2))
         self.dropout = nn.Dropout(dropout)

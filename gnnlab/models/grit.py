@@ -33,7 +33,7 @@ from gnnlab.spec import GraphSpec
 class GRIT(nn.Module):
     """GRIT (Ma et al. 2023): attention to all nodes by the states of pairs, which begin as random walks.
 
-    `Batch` to [B or N, spec.out_dim]. Encodings are mapped to `hidden_dim` and added to the node features. `steps`:
+    `Batch` to [B, N or P, spec.out_dim]. Encodings are mapped to `hidden_dim` and added to the node features. `steps`:
     random walks of 0 … steps − 1 steps. `attention_dropout` acts on α. Memory grows with the square of the nodes.
     """
 

@@ -1,31 +1,29 @@
 """Plain message-passing stacks: Dwivedi et al., "Benchmarking Graph Neural Networks", JMLR 2023."""
 
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import ClassVar
 
-from torch import Tensor
-
-from gnnlab.batch import Batch
 from gnnlab.encodings.base import Encoding
 from gnnlab.nn.activation import Activation
 from gnnlab.nn.block import ConvBlock
 from gnnlab.nn.conv.base import Conv
 from gnnlab.nn.embedding import FeatureEmbedding, NodeEmbedding
 from gnnlab.nn.head import Head
+from gnnlab.nn.norm import Norm
 from gnnlab.nn.stack import Stack
-from gnnlab.nn.virtual_node import VirtualNode
-from gnnlab.ops.tape import one_node
+from gnnlab.nn.virtual_node import Virtual, make_virtual_node
 from gnnlab.spec import Feature, GraphSpec
 
 
 class MPNN(Stack):
-    """A plain stack (Dwivedi et al. 2023): identical blocks conv → BatchNorm → activation → residual → dropout.
+    """A plain stack (Dwivedi et al. 2023): identical blocks conv → norm → activation [→ residual] → dropout.
 
-    `Batch` to [B or N, spec.out_dim]. Encodings are mapped to `hidden_dim` and added to the node features.
-    `edge_features=False` gives every edge the same learned state, the benchmark's setting without bond types. With a
-    `virtual_node`, every graph has a state of its own that its nodes read before each block and are summed (or
-    averaged) into after it.
+    `Batch` to [B, N or P, spec.out_dim]. Encodings are mapped to `hidden_dim` and added to the node features.
+    `edge_features=False` gives every edge the same learned state, the benchmark's setting without bond types.
+    `virtual_node`: see `gnnlab.nn.virtual_node`. `input_dropout` acts on continuous node features.
     """
+
+    gives: ClassVar[tuple[str, ...]] = ("edge_weight",)
 
     def __init__(
         self,
@@ -38,26 +36,16 @@ class MPNN(Stack):
         dropout: float = 0.0,
         act: Activation = "relu",
         edge_features: bool = True,
-        virtual_node: Literal["none", "sum", "mean"] = "none",
+        virtual_node: Virtual = "none",
+        norm: Norm = "batch",
+        residual: bool = True,
+        input_dropout: float = 0.0,
     ) -> None:
-        nodes = NodeEmbedding(spec, hidden_dim, encodings, merge="add")
+        nodes = NodeEmbedding(spec, hidden_dim, encodings, merge="add", dropout=input_dropout)
         convs = [conv(hidden_dim) for _ in range(num_layers)]
-        layers = [ConvBlock(layer, hidden_dim, dropout, act) for layer in convs]
+        layers = [ConvBlock(layer, hidden_dim, dropout, act, norm=norm, residual=residual) for layer in convs]
         feature = spec.edge if edge_features else Feature()
         uses_edges = any(layer.uses_edges for layer in convs)
         edges = FeatureEmbedding(feature, hidden_dim, bias=True) if uses_edges else None
-        super().__init__(nodes, edges, layers, head(dim=hidden_dim, depth=num_layers, spec=spec))
-        has_one = virtual_node != "none"
-        self.virtual_node = VirtualNode(hidden_dim, num_layers, virtual_node, dropout) if has_one else None
-
-    def forward(self, batch: Batch) -> Tensor:
-        if self.virtual_node is None:
-            return super().forward(batch)
-        x, u = self.nodes(batch), self.virtual_node(batch)
-        e = self.edges(batch.edge_attr, batch.num_edges) if self.edges is not None else None
-        states = [x]
-        for layer, update in zip(self.layers, [*self.virtual_node.updates, None], strict=True):
-            x, e = one_node(layer, x + u.index_select(0, batch.batch), e, batch)
-            states.append(x)
-            u = u if update is None else update(u, x, batch)
-        return self.head(states, batch)
+        virtual = make_virtual_node(virtual_node, hidden_dim, num_layers, dropout)
+        super().__init__(nodes, edges, layers, head(dim=hidden_dim, depth=num_layers, spec=spec), virtual)

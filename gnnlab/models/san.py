@@ -32,7 +32,7 @@ from gnnlab.spec import GraphSpec
 class SAN(Stack):
     """SAN (Kreuzer et al. 2021): attention to all nodes, with maps of their own for edges and for all other pairs.
 
-    `Batch` to [B or N, spec.out_dim]. `gamma`: the weight of the other pairs, 0 for none.
+    `Batch` to [B, N or P, spec.out_dim]. `gamma`: the weight of the other pairs, 0 for none.
     """
 
     def __init__(

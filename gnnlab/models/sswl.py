@@ -2,7 +2,8 @@
 ICML 2023.
 
 Every node u is the root of a copy of its graph, and h(u, v) is the state of node v in the copy of u, at first
-h(u, v) = x_v + t[min(d(v, u), 5)] with a table t. A layer is, for a set S of aggregations that says what is seen of h:
+h(u, v) = x_v + t[min(d(v, u), 5)] with a table t, t[6] where v is out of reach. A layer is, for a set S of
+aggregations that says what is seen of h:
 
     h ← ReLU(BN(Σ_{a ∈ S} MLP_a((1 + ε_a) h + a(h)))),    MLP = Linear, BN, ReLU, Linear,
     uL: Σ_{w ∈ N(v)} ReLU(h(u, w) + e_vw)    vL: Σ_{w ∈ N(u)} ReLU(h(w, v) + e_uw)    vG: Σ_w h(w, v)    vv: h(v, v).
@@ -22,10 +23,12 @@ from gnnlab.encodings.base import Encoding
 from gnnlab.encodings.columns import Perceptron, node_pairs
 from gnnlab.encodings.spd import distances
 from gnnlab.nn.embedding import FeatureEmbedding, NodeEmbedding
+from gnnlab.nn.hac import cluster
+from gnnlab.nn.head import read, read_width
 from gnnlab.nn.linear import MLP
 from gnnlab.ops import Around, gine, pool
 from gnnlab.ops.batchnorm import BatchNorm
-from gnnlab.spec import GraphSpec
+from gnnlab.spec import GraphSpec, Level
 
 Kind = Literal["swl_vs", "swl_sv", "pswl_vs", "pswl_sv", "gswl", "sswl", "sswl+"]
 AGGREGATIONS: dict[Kind, tuple[str, ...]] = {
@@ -59,10 +62,10 @@ class Pairs(NamedTuple):
 
 
 class SSWL(nn.Module):
-    """Subgraph GNNs of all six classes (Zhang et al. 2023), SSWL+ by default: `Batch` to [B or N, spec.out_dim].
+    """Subgraph GNNs of all six classes (Zhang et al. 2023), SSWL+ by default: `Batch` to [B, N or P, spec.out_dim].
 
-    Rows grow with the square of a graph's nodes. At node level, a node's state is that of the copy it roots.
-    `max_distance`: further nodes, and those out of reach, count as so far away.
+    Rows grow with the square of a graph's nodes. At node and edge level, a node's state is that of the copy it roots.
+    `max_distance`: further nodes count as so far away.
     """
 
     rows_are_pairs: ClassVar[bool] = True
@@ -78,23 +81,32 @@ class SSWL(nn.Module):
         max_distance: int = 5,
     ) -> None:
         super().__init__()
-        self.level, self.max_distance = spec.level, max_distance
+        self.level: Level = spec.level
+        self.max_distance = max_distance
         self.root_first = kind.endswith("_sv")
         self.nodes = NodeEmbedding(spec, hidden_dim, encodings, merge="add")
-        self.distance = nn.Embedding(max_distance + 1, hidden_dim)
+        self.distance = nn.Embedding(max_distance + 2, hidden_dim)
         self.layers = nn.ModuleList(SSWLLayer(spec, hidden_dim, AGGREGATIONS[kind]) for _ in range(num_layers))
         self.mlp, self.norm = Perceptron(hidden_dim, hidden_dim, hidden_dim), BatchNorm(hidden_dim)
-        self.head = MLP(hidden_dim, 2 * hidden_dim, spec.out_dim)
+        self.head = MLP(read_width(hidden_dim, spec.level), 2 * hidden_dim, spec.out_dim)
 
     def forward(self, batch: Batch) -> Tensor:
         pairs = Pairs.of(batch)
-        h = self.nodes(batch)[pairs.rows.batch] + self.distance(distances(batch, self.max_distance - 1))
+        h = self.nodes(batch)[pairs.rows.batch] + self.distance(buckets(batch, self.max_distance))
         for layer in self.layers:
             h = layer(h, batch, pairs)
         x = pool(h if self.root_first else h[pairs.swap], pairs.rows, "sum")
         real = batch.real.num_nodes
         x = self.norm(self.mlp(x, real), around=Around(relu=True), rows=real)
-        return self.head(pool(x, batch, "mean") if self.level == "graph" else x)
+        return self.head(read(x, batch, self.level, "mean"))
+
+
+def buckets(batch: Batch, largest: int) -> Tensor:
+    """[P]: min(d(v, u), `largest`) of each row (v, u); `largest` + 1 between components."""
+    rows, nowhere = node_pairs(batch), torch.zeros(batch.num_edges, device=batch.ptr.device)
+    component = cluster(batch, nowhere, max(1, (batch.max_nodes - 1).bit_length())).levels[-1]
+    root = batch.ptr[batch.batch[rows.batch]] + rows.node["column"]
+    return torch.where(component[rows.batch] == component[root], distances(batch, largest - 1), largest + 1)
 
 
 class SSWLLayer(nn.Module):

@@ -7,9 +7,12 @@ Networks to Graphs", 2021. Head by head, d_k wide, the heads side by side:
 Shapes: x [N, d], e [E, d], w [E, d], s [E, H]. The four maps have no biases.
 """
 
+from typing import ClassVar
+
 from torch import Tensor, nn
 
 from gnnlab.batch import Batch
+from gnnlab.nn.conv.loops import log_weight
 from gnnlab.nn.heads import head_width
 from gnnlab.nn.linear import MLP, Linear
 from gnnlab.ops import dot_logits, dot_products, edge_softmax_sum
@@ -21,6 +24,8 @@ EPS = 1e-6
 
 class EdgeScores(nn.Module):
     """x, e to s [E, H] and w [E, d]; without `edges`, E e_ij is left out, e is None and so is w."""
+
+    own_init: ClassVar[tuple[str, ...]] = ("query", "key", "edge")
 
     def __init__(self, dim: int, num_heads: int, edges: bool = True) -> None:
         super().__init__()
@@ -39,15 +44,22 @@ class EdgeScores(nn.Module):
 
 
 class EdgeAttention(nn.Module):
-    """x, e to x' [N, d] and w [E, d]: see above. A node without in-edges gets zeros."""
+    """x, e to x' [N, d] and w [E, d]: see above. A node without in-edges gets zeros.
+
+    An `edge_weight` [E] multiplies exp(s), so an edge of weight 0 is an edge removed.
+    """
 
     def __init__(self, dim: int, num_heads: int, edges: bool = True) -> None:
         super().__init__()
         self.scores = EdgeScores(dim, num_heads, edges)
         self.value = Linear(dim, dim, bias=False)
 
-    def forward(self, x: Tensor, e: Tensor | None, batch: Batch) -> tuple[Tensor, Tensor | None]:
+    def forward(
+        self, x: Tensor, e: Tensor | None, batch: Batch, edge_weight: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
         scores, products = self.scores(x, e, batch)
+        if edge_weight is not None:
+            scores = scores + log_weight(edge_weight)
         return edge_softmax_sum(scores, self.value(x), batch, eps=EPS), products
 
 

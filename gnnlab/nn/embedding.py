@@ -58,12 +58,23 @@ class NodeEmbedding(nn.Module):
 
     `concat` (GraphGPS): features take what the encodings' widths leave of `dim`. `add`
     (benchmarking-gnns): all have width `dim` and are summed. An encoding without a width of its own
-    gets `dim` when added; when concatenated, all such share half of `dim`.
+    gets `dim` when added; when concatenated, all such share half of `dim`. `dropout` acts on continuous features.
     """
 
-    def __init__(self, spec: GraphSpec, dim: int, encodings: Sequence[Encoding] = (), merge: Merge = "concat") -> None:
+    def __init__(
+        self,
+        spec: GraphSpec,
+        dim: int,
+        encodings: Sequence[Encoding] = (),
+        merge: Merge = "concat",
+        dropout: float = 0.0,
+    ) -> None:
         super().__init__()
-        self.merge = merge
+        if dropout and spec.node.kind != "continuous":
+            raise UsageError(
+                f"model.input_dropout={dropout} has nothing to act on: node features are {spec.node.kind}."
+            )
+        self.merge, self.dropout = merge, nn.Dropout(dropout)
         share = dim if merge == "add" else dim // (2 * max(len(encodings), 1))
         widths = [dim if merge == "add" else encoding.dim or share for encoding in encodings]
         features = dim if merge == "add" else dim - sum(widths)
@@ -78,5 +89,6 @@ class NodeEmbedding(nn.Module):
         )
 
     def forward(self, batch: Batch) -> Tensor:
-        parts = [self.features(batch.x, batch.num_nodes), *(encode(batch) for encode in self.encoders)]
+        x = self.dropout(batch.x) if self.dropout.p else batch.x
+        parts = [self.features(x, batch.num_nodes), *(encode(batch) for encode in self.encoders)]
         return torch.cat(parts, dim=-1) if self.merge == "concat" else torch.stack(parts).sum(0)

@@ -5,6 +5,7 @@ cluster; in each round every cluster joins another one along the cheapest edge t
 minimum spanning tree, and of n nodes that are connected one cluster is left after at most ⌈log₂ n⌉ rounds.
 """
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity, pad
 
 from gnnlab.batch import Batch
+from gnnlab.nn.expander import from_edges
 from gnnlab.nn.order import by_degree, inverse, lexsort
 
 
@@ -71,3 +73,25 @@ def by_features(batch: Batch, rounds: int) -> list[Tensor]:
 def depth_first(batch: Batch, levels: list[Tensor]) -> Tensor:
     """[N]: the nodes of each graph as the leaves of its tree, depth first: those of any cluster are together."""
     return lexsort(batch.batch, *reversed(levels), inverse(by_degree(batch)))
+
+
+class Clusters(NamedTuple):
+    """C clusters of a level, depth first: `own` [N] each node's, `ptr` [B+1] the first of each graph, `graph` [C]."""
+
+    own: Tensor
+    ptr: Tensor
+    graph: Tensor
+
+    @classmethod
+    def of(cls, batch: Batch, level: Tensor, order: Tensor) -> "Clusters":
+        in_order = level[order]
+        begins = pad(in_order[1:] != in_order[:-1], (1, 0), value=True)
+        before = pad(begins.long().cumsum(0), (1, 0))  # how many clusters begin before each place
+        own = torch.empty_like(order).scatter_(0, order, before[1:] - 1)
+        return cls(own, before[batch.ptr], batch.batch[begins])
+
+    def contract(self, batch: Batch) -> Batch:
+        """The graphs of clusters, with the edges of `batch` that lead from one to another."""
+        ends = self.own[batch.edge_index]
+        joined, _ = from_edges(ends[:, ends[0] != ends[1]], len(self.graph))
+        return replace(joined, ptr=self.ptr, batch=self.graph, max_nodes=batch.max_nodes)

@@ -6,30 +6,44 @@ from torch import Tensor, nn
 
 from gnnlab.batch import Batch
 from gnnlab.nn.embedding import FeatureEmbedding, NodeEmbedding
+from gnnlab.nn.gate import Gate, Gated
 from gnnlab.nn.head import Head
 from gnnlab.ops.tape import one_node
 
 
-class Stack(nn.Module):
-    """`Batch` to [B or N, spec.out_dim]: every layer maps x [N, d], e [E, d] or None to the next x, e.
+class Stack(Gated):
+    """`Batch` to [B, N or P, spec.out_dim]: every layer maps x [N, d], e [E, d] or None to the next x, e.
 
-    `edges` is None where no layer reads edge states.
+    `edges` is None where no layer reads edge states. The layers of a model that gives "edge_weight" take weights [E]
+    of the edges as a conv does. A `virtual_node` takes the layers through the batch in its own way.
     """
 
     def __init__(
-        self, nodes: NodeEmbedding, edges: FeatureEmbedding | None, layers: Iterable[nn.Module], head: Head
+        self,
+        nodes: NodeEmbedding,
+        edges: FeatureEmbedding | None,
+        layers: Iterable[nn.Module],
+        head: Head,
+        virtual_node: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.nodes = nodes
         self.edges = edges
         self.layers = nn.ModuleList(layers)
         self.head = head
+        self.virtual_node = virtual_node
 
     def forward(self, batch: Batch) -> Tensor:
         x = self.nodes(batch)
         e = self.edges(batch.edge_attr, batch.edge_index.shape[1]) if self.edges is not None else None
-        states = [x]
-        for layer in self.layers:
-            x, e = one_node(layer, x, e, batch)
-            states.append(x)
-        return self.head(states, batch)
+        run = in_turn if self.virtual_node is None else self.virtual_node
+        return self.head(run(self.layers, x, e, batch, self.gate(batch)), batch)
+
+
+def in_turn(layers: Iterable[nn.Module], x: Tensor, e: Tensor | None, batch: Batch, gate: Gate) -> list[Tensor]:
+    """The states [N, d] after 0, 1, … of the layers."""
+    states = [x]
+    for index, layer in enumerate(layers):
+        x, e = one_node(layer, x, e, batch, gate(index, x))
+        states.append(x)
+    return states

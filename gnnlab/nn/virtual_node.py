@@ -1,20 +1,33 @@
-"""Virtual node: Gilmer et al., "Neural Message Passing for Quantum Chemistry", ICML 2017.
+"""Virtual nodes, which join all nodes of a graph: Gilmer et al., "Neural Message Passing for Quantum Chemistry", ICML
+2017.
 
 As the Open Graph Benchmark (Hu et al., NeurIPS 2020) and GraphGPS have it: a state u [B, d] for each graph, kept
-beside the states x [N, d] of its nodes.
+beside the states x [N, d] of its nodes. For the other form, a node of the graph: see `gnnlab.nn.hub`.
 """
 
+from collections.abc import Iterable
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from gnnlab.batch import Batch
+from gnnlab.nn.gate import Gate
+from gnnlab.nn.hub import Hub
 from gnnlab.nn.linear import Linear
 from gnnlab.ops import Around, pool
 from gnnlab.ops.batchnorm import BatchNorm
+from gnnlab.ops.tape import one_node
 
 Pooling = Literal["sum", "mean"]
+Virtual = Literal["none", "sum", "mean", "node", "only"]
+
+
+def make_virtual_node(name: Virtual, dim: int, depth: int, dropout: float) -> nn.Module | None:
+    """A state that the nodes are summed or averaged into; a node joined to all others; that, and no other edges."""
+    if name == "sum" or name == "mean":
+        return VirtualNode(dim, depth, name, dropout)
+    return None if name == "none" else Hub(dim, alone=name == "only")
 
 
 class VirtualNode(nn.Module):
@@ -28,9 +41,16 @@ class VirtualNode(nn.Module):
         self.start = nn.Parameter(torch.zeros(dim))
         self.updates = nn.ModuleList(Update(dim, pooling, dropout) for _ in range(depth - 1))
 
-    def forward(self, batch: Batch) -> Tensor:
-        """u⁰ of every graph: [B, d]."""
-        return self.start.repeat(batch.num_graphs, 1)
+    def forward(
+        self, layers: Iterable[nn.Module], x: Tensor, e: Tensor | None, batch: Batch, gate: Gate
+    ) -> list[Tensor]:
+        """The states [N, d] of the nodes after 0, 1, … of the `layers`."""
+        u, states = self.start.repeat(batch.num_graphs, 1), [x]
+        for index, (layer, update) in enumerate(zip(layers, [*self.updates, None], strict=True)):
+            x, e = one_node(layer, x + u.index_select(0, batch.batch), e, batch, gate(index, x))
+            states.append(x)
+            u = u if update is None else update(u, x, batch)
+        return states
 
 
 class Update(nn.Module):

@@ -120,32 +120,42 @@ def recording() -> Tape | None:
     return _tape
 
 
-def one_node(layer: nn.Module, x: Tensor, e: Tensor | None, batch: Batch) -> tuple[Tensor, Tensor | None]:
-    """layer(x, e, batch), in training as one node of autograd's graph where that can be.
+def one_node(
+    layer: nn.Module, x: Tensor, e: Tensor | None, batch: Batch, edge_weight: Tensor | None = None
+) -> tuple[Tensor, Tensor | None]:
+    """layer(x, e, batch[, edge_weight]), in training as one node of autograd's graph where that can be.
 
     The layer is called once more, from the same random state, where it turns out that it cannot.
     """
     if torch.compiler.is_compiling() or not torch.is_grad_enabled() or _tape is not None:
-        return layer(x, e, batch)
+        return _call(layer, x, e, batch, edge_weight)
     parameters = _parameters[layer] if layer in _parameters else tuple(layer.parameters())
     if parameters is not None:
         random = _random_state(x.device)
         try:
-            new_x, new_e = _Node.apply(layer, batch, x, e, *parameters)  # pyright: ignore[reportAttributeAccessIssue]
+            given = (layer, batch, x, e, edge_weight, *parameters)
+            new_x, new_e = _Node.apply(*given)  # pyright: ignore[reportAttributeAccessIssue]
             _parameters[layer] = parameters
             return x if new_x is None else new_x, e if new_e is None else new_e
         except Foreign:
             _parameters[layer] = None
             _restore(random, x.device)
-    return layer(x, e, batch)
+    return _call(layer, x, e, batch, edge_weight)
+
+
+def _call(
+    layer: nn.Module, x: Tensor, e: Tensor | None, batch: Batch, edge_weight: Tensor | None
+) -> tuple[Tensor, Tensor | None]:
+    """A layer is asked to weigh its edges only where there are weights: not every one can."""
+    return layer(x, e, batch) if edge_weight is None else layer(x, e, batch, edge_weight)
 
 
 class _Node(_SingleLevelFunction):
     @staticmethod
-    def forward(ctx: Any, layer: nn.Module, batch: Batch, *given: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+    def forward(ctx: Any, layer: nn.Module, batch: Batch, *given: Any) -> tuple[Tensor | None, Tensor | None]:
         """The states after the layer; None for one that it hands on as it came."""
         tape = Tape(given, batch)
-        states = _record(tape, layer, given[0], given[1])
+        states = _record(tape, layer, *given[:3])
         slots = tape.finish(states)
         for effect in tape.effects:
             effect()
@@ -172,11 +182,13 @@ class _Node(_SingleLevelFunction):
         return None, None, *slots[: ctx.num_given]
 
 
-def _record(tape: Tape, layer: nn.Module, *states: Tensor | None) -> tuple[Tensor | None, ...]:
+def _record(
+    tape: Tape, layer: nn.Module, x: Tensor, e: Tensor | None, edge_weight: Tensor | None
+) -> tuple[Tensor, Tensor | None]:
     global _tape
     _tape = tape
     try:
-        return layer(*states, tape.batch)
+        return _call(layer, x, e, tape.batch, edge_weight)
     finally:
         _tape = None
 

@@ -4,13 +4,19 @@ import networkx as nx
 import pytest
 import torch
 
+from gnnlab.encodings.basisnet import BasisNet
 from gnnlab.encodings.peg import PEG
 from gnnlab.encodings.signnet import SignNet
 from gnnlab.encodings.spe import SPE
 from tests.encodings.spectral import encoded
 
 NETS = ("mlp", "deepset")
-ENCODINGS = [PEG(), *(SignNet(4, net=net, layers=2) for net in NETS), *(SPE(6, phi=phi) for phi in ("mlp", "deepsets"))]
+ENCODINGS = [
+    PEG(),
+    BasisNet(6),
+    *(SignNet(4, net=net, layers=2) for net in NETS),
+    *(SPE(6, phi=phi) for phi in ("mlp", "deepsets")),
+]
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)

@@ -1,4 +1,9 @@
-"""Models are traced whole: no graph break, and at most two graphs however many shapes come."""
+"""Models are traced whole: no graph break, and at most two graphs however many shapes come.
+
+Not so GRIT and SSWL, whose norms ask whether there is more than one pair of nodes, a number read from the batch;
+Graphormer, whose shortest paths take as many steps as the longest; H2GCN, which looks for pairs two steps apart; and
+what scans or cuts up graphs (Mamba, GMN, GSM).
+"""
 
 from functools import partial
 
@@ -6,13 +11,18 @@ import pytest
 import torch
 from torch._dynamo.utils import counters
 
+from gnnlab.models.exphormer import Exphormer
+from gnnlab.models.gnnplus import GNNPlus
 from gnnlab.models.gps import GPS
+from gnnlab.models.graph_transformer import GraphTransformer
 from gnnlab.models.mpnn import MPNN
+from gnnlab.models.san import SAN
 from gnnlab.nn.conv.appnp import APPNP
 from gnnlab.nn.conv.gat import GAT
 from gnnlab.nn.conv.gatedgcn import GatedGCN
 from gnnlab.nn.conv.gatv2 import GATv2
 from gnnlab.nn.conv.gcn import GCN
+from gnnlab.nn.conv.gcne import GCNE
 from gnnlab.nn.conv.gcnii import GCNII
 from gnnlab.nn.conv.gin import GIN
 from gnnlab.nn.conv.gine import GINE
@@ -34,15 +44,22 @@ MODELS = {
     },
     "PNA": lambda: MPNN(sample_spec("graph"), [], partial(PNA, spec=sample_spec("graph"), towers=2), Pyramid, 16, 1),
     "virtual node": lambda: MPNN(sample_spec("graph"), [], GCN, Pyramid, 16, 2, virtual_node="sum"),
+    "hub": lambda: MPNN(sample_spec("graph"), [], GatedGCN, Pyramid, 16, 2, virtual_node="node"),
+    "rms norm": lambda: MPNN(sample_spec("graph"), [], GatedGCN, Pyramid, 16, 1, norm="rms"),
+    "GNN+": lambda: GNNPlus(sample_spec("graph"), [], GCNE, Pyramid, 16, 1),
+    "graph transformer": lambda: GraphTransformer(sample_spec("graph"), [], Pyramid, 16, 1, 2),
+    "SAN": lambda: SAN(sample_spec("graph"), [], Pyramid, 16, 1, 2),
+    "Exphormer": lambda: Exphormer(sample_spec("graph"), [], GatedGCN, Pyramid, 16, 1, 2),
 }
-SELDOM = ("SAGE", "GATv2", "MoNet", "APPNP", "GCNII", "MixHop")
+SELDOM = {"SAGE", "GATv2", "MoNet", "APPNP", "GCNII", "MixHop", "hub", "rms norm", "GNN+"}
+SELDOM |= {"graph transformer", "SAN", "Exphormer"}
 
 
 @pytest.mark.parametrize(
     ("name", "ops"),
     [
         *((name, "auto") for name in MODELS if name not in SELDOM),
-        *(pytest.param(name, "auto", marks=pytest.mark.slow) for name in SELDOM),
+        *(pytest.param(name, "auto", marks=pytest.mark.slow) for name in sorted(SELDOM)),
         pytest.param("gps", "reference", marks=pytest.mark.slow),
     ],
 )

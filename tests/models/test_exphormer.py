@@ -97,7 +97,7 @@ def test_attention_is_the_dense_formula_over_the_union() -> None:
     attention, seen = layer.attention, []
     attention.register_forward_hook(lambda _, inputs, out: seen.append((inputs, out[0])))
     model(batch)
-    (x, all_e, union), out = seen[0]
+    (x, all_e, union, _), out = seen[0]
     assert_close(x, torch.cat([model.nodes(batch), model.virtual.repeat(batch.num_graphs, 1)]))
     edges = model.edges(batch.edge_attr, batch.num_edges)
     source, target = union.edge_index
@@ -128,16 +128,16 @@ def test_a_layer_is_a_gps_layer(conv: type) -> None:
     torch.manual_seed(0)
     batch = sample().batch()
     layer = ExphormerLayer(conv(6), 6, 2, dropout=0.0).double().eval()
-    union = Union.of(batch, 1, 1, 0).batch
+    union = Union.of(batch, 1, 1, 0)
     x, u, e, all_e = (
         torch.randn(rows, 6, dtype=torch.float64)
-        for rows in (batch.num_nodes, batch.num_graphs, batch.num_edges, union.num_edges)
+        for rows in (batch.num_nodes, batch.num_graphs, batch.num_edges, union.batch.num_edges)
     )
 
     def norm(module: nn.BatchNorm1d, value: Tensor) -> Tensor:
         return nn.BatchNorm1d.forward(module, value)
 
-    mixed = layer.attention(torch.cat([x, u]), all_e, union)[0]
+    mixed = layer.attention(torch.cat([x, u]), all_e, union.batch)[0]
     local, new_e = layer.conv(x, e, batch)
     y = norm(layer.conv_norm, local if conv is GatedGCN else x + local)
     y = y + norm(layer.attention_norm, x + mixed[: len(x)])

@@ -10,19 +10,23 @@ import torch
 from torch import Tensor, nn
 
 from gnnlab.batch import Batch
+from gnnlab.encodings.columns import node_pairs
 from gnnlab.models.gps import GPS
+from gnnlab.nn.cluster_bias import cluster_distances
 from gnnlab.nn.conv.gatedgcn import GatedGCN
 from gnnlab.nn.hac import by_features, cluster, depth_first
 from gnnlab.nn.head import Pyramid
 from gnnlab.nn.mixer.attention import Attention
-from gnnlab.nn.mixer.hybrid import BreadthFirst, DepthFirst, Hybrid, Mixture
+from gnnlab.nn.mixer.hybrid import Hybrid
 from gnnlab.nn.mixer.mamba import Mamba
+from gnnlab.nn.tokens import BreadthFirst, DepthFirst, Mixture, clusters
 from gnnlab.testing import (
     assert_batch_independent,
     assert_padding_changes_nothing,
     assert_permutation_equivariant,
     graphs_of_all_kinds,
     one_batch,
+    permuted,
     sample,
     sample_spec,
 )
@@ -64,6 +68,17 @@ def test_every_round_at_least_halves_the_clusters_that_can_join() -> None:
         assert len(torch.stack([fine, coarse]).unique(dim=1)[0]) == len(fine.unique())
 
 
+def test_other_node_numbers_give_the_same_clusters() -> None:
+    """With distinct weights the tree depends on the graph alone."""
+    batch, weight, _ = weighted()
+    graphs = sample()
+    moved, order = permuted(graphs, seed=1)
+    of_pair = {tuple(ends): float(w) for ends, w in zip(batch.edge_index.T.tolist(), weight, strict=True)}
+    again = torch.tensor([of_pair[ends] for ends in map(tuple, order[moved.edge_index].T.tolist())])
+    for one, other in zip(cluster(batch, weight, 9).levels, cluster(moved.batch(), again, 9).levels, strict=True):
+        assert torch.equal(one[order][:, None] == one[order], other[:, None] == other)
+
+
 def test_leaves_come_once_and_clusters_stay_together() -> None:
     batch, weight, _ = weighted()
     levels = cluster(batch, weight, 9).levels
@@ -86,7 +101,7 @@ def test_breadth_first_reads_the_mean_of_each_cluster() -> None:
     level = by_features(batch, 2)[1]
     for name in level.unique():
         expected[level == name] = x[level == name].mean(0)
-    torch.testing.assert_close(model.read(x, level, model.clusters(batch)[1], batch), expected)
+    torch.testing.assert_close(model.read(x, level, clusters(batch, 2)[1], batch), expected)
 
 
 def test_tokens_that_are_nodes_give_gps() -> None:
@@ -102,7 +117,7 @@ def test_tokens_that_are_nodes_give_gps() -> None:
 
     gsm, gps = (
         GPS(sample_spec("graph"), [], GatedGCN, mixer, Pyramid, 16, 2).eval()
-        for mixer in (partial(Hybrid, tokens="nodes"), ByHand)
+        for mixer in (partial(Hybrid, tokens="nodes", largest=0), ByHand)
     )
     gsm.load_state_dict(gps.state_dict())
     torch.testing.assert_close(gsm(sample().batch()), gps(sample().batch()))
@@ -127,3 +142,41 @@ def test_laws(tokens: Any) -> None:
     assert_permutation_equivariant(model, sample(), node_level=True)
     assert_batch_independent(model, sample())
     assert_padding_changes_nothing(model, sample())
+
+
+def test_attention_knows_the_distances_of_clusters() -> None:
+    """Against networkx, in the quotient graph of each level."""
+    batch = sample().take(torch.tensor([0, 1, 2, 3, 5, 6])).batch()
+    levels, order = clusters(batch, 2)
+    found = cluster_distances(batch, levels, order, 4)
+    pairs = node_pairs(batch)
+    one, other = pairs.batch, batch.ptr[batch.batch[pairs.batch]] + pairs.node["column"]
+    for level, distance in zip([torch.arange(batch.num_nodes), *levels], found, strict=True):
+        graph = nx.Graph()
+        graph.add_nodes_from(level.tolist())
+        graph.add_edges_from(level[batch.edge_index].T.tolist())
+        steps = dict(nx.all_pairs_shortest_path_length(graph, cutoff=4))
+        expected = [steps[int(level[i])].get(int(level[j]), 5) for i, j in zip(one, other, strict=True)]
+        assert distance.tolist() == expected
+
+
+def test_training_evens_out_what_a_mixture_chooses() -> None:
+    torch.manual_seed(0)
+    batch = sample().batch()
+    model, x = Mixture(8, 2), torch.randn(batch.num_nodes, 8)
+    nn.init.normal_(model.router.weight, std=0.05)
+    model.router.bias.data = torch.tensor([0.5, 0.0, -0.5])
+
+    def loads() -> list[float]:
+        best = (model.router(x).sigmoid() + model.offset).topk(2)[1]
+        return (torch.bincount(best.flatten(), minlength=3) / batch.num_nodes).tolist()
+
+    assert min(loads()) < 0.01
+    for _ in range(400):
+        model.balance((model.router(x).sigmoid() + model.offset).topk(2)[1], None)
+    assert loads() == pytest.approx([2 / 3] * 3, abs=0.15)
+    before = model.offset.clone()
+    model.eval()(x, batch)
+    assert torch.equal(model.offset, before)
+    model.train()(x, batch)
+    assert not torch.equal(model.offset, before)

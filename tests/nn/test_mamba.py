@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn.functional import conv1d, pad, silu, softplus
 
 from gnnlab.batch import Batch
+from gnnlab.nn.mixer.attention import Attention
 from gnnlab.nn.mixer.mamba import S6, Mamba, Sequences
 from gnnlab.nn.order import by_degree, inverse, lexsort
 from gnnlab.packed import Packed
@@ -45,8 +46,10 @@ def test_equals_the_equations_on_every_graph_alone(batch: Batch, reverse: bool) 
         torch.testing.assert_close(out[first:last], expected.flip(0) if reverse else expected)
 
 
-def test_published_count() -> None:
+def test_published_counts() -> None:
+    """Of one direction, and of the attention that it stands in for."""
     assert sum(parameter.numel() for parameter in S6(96).parameters()) == 34_080
+    assert sum(parameter.numel() for parameter in Attention(96).parameters()) == 37_248
 
 
 def test_steps_start_between_a_thousandth_and_a_tenth() -> None:

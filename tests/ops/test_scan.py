@@ -91,6 +91,15 @@ def test_what_is_forgotten_at_once_leaves_a_map_of_each_row(rate: float) -> None
 
 
 @pytest.mark.usefixtures("_kernels")
+def test_where_no_time_passes_the_state_stays_as_it_was() -> None:
+    """Δ = 0 after a first row: y = C h_0 + D ⊙ u all along."""
+    u, delta, A, B, C, D = inputs(50, 20, 16)
+    delta[1:] = 0
+    state = (delta[0] * u[0])[:, None] * B[0]
+    assert_close(selective_scan(u, delta, A, B, C, torch.tensor([0, 50]), D), C @ state.T + D * u, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.usefixtures("_kernels")
 def test_without_decay_it_is_a_running_sum() -> None:
     u, one = torch.randn(203, 20), torch.ones(203, 1)
     y = selective_scan(u, torch.ones_like(u), torch.zeros(20, 1), one, one, PTR)

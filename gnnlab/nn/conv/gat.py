@@ -17,16 +17,17 @@ class GAT(Conv):
 
     Head by head, the heads side by side: x_i' = Σ_j α_ij W x_j with α_ij = softmax_j LeakyReLU(s·W x_j + t·W x_i),
     over the in-neighbours, and i itself where `self_loops`. A weight w multiplies exp of the score. No bias.
+    Without `weights`, W = 1: where embedding and head map already.
     """
 
-    def __init__(self, dim: int, num_heads: int = 8, self_loops: bool = True) -> None:
+    def __init__(self, dim: int, num_heads: int = 8, self_loops: bool = True, weights: bool = True) -> None:
         super().__init__()
         head_dim = split_heads(dim, num_heads)
         self.self_loops = self_loops
-        self.linear = Linear(dim, dim, bias=False)
+        self.linear = Linear(dim, dim, bias=False) if weights else None
         self.source = nn.Parameter(torch.empty(num_heads, head_dim))
         self.target = nn.Parameter(torch.empty(num_heads, head_dim))
-        for weight in (self.linear.weight, self.source, self.target):
+        for weight in (self.source, self.target, *([self.linear.weight] if self.linear else [])):
             nn.init.xavier_uniform_(weight)
 
     def forward(
@@ -34,7 +35,7 @@ class GAT(Conv):
     ) -> tuple[Tensor, Tensor | None]:
         if self.self_loops:
             batch, _, edge_weight = add_loops(batch, None, edge_weight)
-        value = self.linear(x)
+        value = x if self.linear is None else self.linear(x)
         heads = value.unflatten(-1, self.source.shape)
         source, target = (heads * self.source).sum(-1), (heads * self.target).sum(-1)
         if edge_weight is None:

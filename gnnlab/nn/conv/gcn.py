@@ -12,13 +12,16 @@ from gnnlab.ops import degree, propagate
 class GCN(Conv):
     """GCN (Kipf & Welling 2017): x' = Â x W + b with Â the normalised adjacency, with or without `self_loops`.
 
-    benchmarking-gnns has no self-loops.
+    benchmarking-gnns has no self-loops. Without `weights`, x' = Â x: where embedding and head map already, two such
+    layers are the paper's network.
     """
 
-    def __init__(self, dim: int, self_loops: bool = True) -> None:
+    def __init__(self, dim: int, self_loops: bool = True, weights: bool = True) -> None:
         super().__init__()
         self.self_loops = self_loops
-        self.linear = Linear(dim, dim)
+        self.linear = Linear(dim, dim) if weights else None
+        if self.linear is None:
+            return
         nn.init.xavier_uniform_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
 
@@ -26,7 +29,8 @@ class GCN(Conv):
         self, x: Tensor, e: Tensor | None, batch: Batch, edge_weight: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
         weight, root = normalised(batch, edge_weight, x.dtype, self.self_loops)
-        return self.linear(propagate(x, batch, edge_weight=weight, root=root)), e
+        x = propagate(x, batch, edge_weight=weight, root=root)
+        return x if self.linear is None else self.linear(x), e
 
 
 def normalised(

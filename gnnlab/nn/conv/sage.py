@@ -17,12 +17,15 @@ class SAGE(Conv):
 
     x' = W [x_i ‖ c_i] + b with c_i = mean_j x_j, or max_j ReLU(P x_j + p) where `reduce` is "max"; c_i = 0 without
     neighbours. A mean divides by the sum of the edge weights. `l2` scales each row of x' to length 1.
+    Without `weights`, x' = c_i.
     """
 
-    def __init__(self, dim: int, reduce: Literal["mean", "max"] = "mean", l2: bool = False) -> None:
+    def __init__(
+        self, dim: int, reduce: Literal["mean", "max"] = "mean", l2: bool = False, weights: bool = True
+    ) -> None:
         super().__init__()
         self.pool = Linear(dim, dim) if reduce == "max" else None
-        self.linear = Linear(2 * dim, dim)
+        self.linear = Linear(2 * dim, dim) if weights else None
         self.l2 = l2
 
     def forward(
@@ -35,5 +38,5 @@ class SAGE(Conv):
         else:
             total = degree(batch, "in", edge_weight).unsqueeze(-1)
             around = propagate(x, batch, "sum", edge_weight) / torch.where(total > 0, total, 1.0).to(x.dtype)
-        x = self.linear(torch.cat([x, around], dim=-1))
+        x = around if self.linear is None else self.linear(torch.cat([x, around], dim=-1))
         return normalize(x, dim=-1) if self.l2 else x, e

@@ -1,19 +1,31 @@
 """Global softmax attention over the nodes of each graph (Vaswani et al., 2017; GPS, Rampášek et al., 2022)."""
 
+from typing import ClassVar
+
+import torch
 from torch import Tensor, nn
 
 from gnnlab.batch import Batch
 from gnnlab.errors import UsageError
+from gnnlab.nn.heads import MultiHead, columns, narrow
 from gnnlab.nn.linear import Linear
 from gnnlab.ops import attention
 
+LEAST = 1e-30
+"""Of the weights of all keys together: none of them counts where scores leave them less."""
 
-class Attention(nn.Module):
+
+class Attention(MultiHead):
     """Multi-head self-attention within each graph: x [N, dim] to [N, dim].
 
     Four projections with biases. `dropout` acts on the attention weights, in training. A `bias` of the scores: see
-    `gnnlab.ops.attention`.
+    `gnnlab.ops.attention`; of heads taken out it may have columns still. `first_stays`: the first token of a graph is
+    never left out.
     """
+
+    selects_tokens: ClassVar[bool] = True
+    first_stays = False
+    heads: Tensor | None
 
     def __init__(self, dim: int, num_heads: int = 4, dropout: float = 0.0) -> None:
         super().__init__()
@@ -21,8 +33,9 @@ class Attention(nn.Module):
             raise UsageError(
                 f"model.hidden_dim={dim} is not a multiple of model.mixer.num_heads={num_heads}; change one of them."
             )
-        self.num_heads = num_heads
+        self.dim, self.num_heads = dim, num_heads
         self.dropout = dropout
+        self.register_buffer("heads", None)
         self.qkv = Linear(dim, 3 * dim)
         self.out = Linear(dim, dim)
         nn.init.xavier_uniform_(self.qkv.weight)
@@ -30,5 +43,33 @@ class Attention(nn.Module):
         nn.init.zeros_(self.out.bias)
 
     def forward(self, x: Tensor, batch: Batch, bias: Tensor | None = None) -> Tensor:
-        dropout = self.dropout if self.training else 0.0
-        return self.out(attention(self.qkv(x), batch, self.num_heads, dropout, bias))
+        if self.token_mask is not None:
+            return self.token_mask(self, x, batch, bias)
+        return self.read(x, batch, bias)
+
+    def read(self, x: Tensor, batch: Batch, bias: Tensor | None = None, weight: Tensor | None = None) -> Tensor:
+        """Attention of all to all; a `weight` [N] multiplies exp(score) for each key."""
+        qkv, dropout = self.qkv(x), self.dropout if self.training else 0.0
+        if bias is not None and self.heads is not None:
+            bias = bias.index_select(1, self.heads)
+        if weight is None:
+            mixed = attention(qkv, batch, self.num_heads, dropout, bias)
+        else:
+            query, key, value = qkv.chunk(3, 1)
+            total = torch.cat([query, key, weight[:, None].expand_as(value)], 1)
+            mixed = attention(torch.cat([query, key, weight[:, None] * value], 1), batch, self.num_heads, dropout, bias)
+            mixed = mixed / attention(total, batch, self.num_heads, 0.0, bias).clamp(min=LEAST)
+        if self.head_mask is not None:
+            mixed = self.head_mask(mixed, batch.batch, batch.num_graphs)
+        return self.out(mixed)
+
+    def keep_heads(self, heads: Tensor) -> None:
+        kept = columns(heads, self.num_heads, self.out.in_features)
+        narrow(self.qkv, rows=torch.cat([part * self.out.in_features + kept for part in range(3)]))
+        narrow(self.out, inputs=kept)
+        self.num_heads = len(heads)
+        self.heads = heads
+
+    def flops(self, nodes: Tensor, edges: Tensor, heads: int) -> Tensor:
+        width = heads * self.out.in_features // self.num_heads
+        return 8 * nodes * self.dim * width + 4 * nodes**2 * width

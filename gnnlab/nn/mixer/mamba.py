@@ -41,6 +41,8 @@ class S6(nn.Module):
     """One direction: x [N, dim] to [N, dim], each row from those of its sequence up to it (`reverse`: from it on)."""
 
     static_shapes: ClassVar[bool] = False  # the scan in plain torch takes as many steps as the longest sequence
+    undecayed: ClassVar[tuple[str, ...]] = ("log_A", "D")
+    own_init: ClassVar[tuple[str, ...]] = ("select", "step")
 
     def __init__(self, dim: int, states: int = 16, expand: int = 1, width: int = 4, reverse: bool = False) -> None:
         super().__init__()

@@ -7,10 +7,10 @@ With M random directions ω_m, orthogonal and as long as Gaussian ones, exp(q·k
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gnnlab.batch import Batch
-from gnnlab.nn.heads import head_width
+from gnnlab.nn.heads import MultiHead, columns, head_width, narrow
 from gnnlab.nn.linear import Linear
 from gnnlab.ops import linear_attention, pool
 
@@ -18,7 +18,7 @@ FLOOR = 1e-4
 """Added to every feature, so that no weighted mean divides by zero."""
 
 
-class Performer(nn.Module):
+class Performer(MultiHead):
     """Performer (Choromanski et al. 2021): softmax attention within each graph, estimated in linear time.
 
     x [N, dim] to [N, dim]. `head_dim`: width C of a head, dim / num_heads by default. `features`: M of each head,
@@ -31,7 +31,7 @@ class Performer(nn.Module):
     def __init__(self, dim: int, num_heads: int = 4, head_dim: int | None = None, features: int | None = None) -> None:
         super().__init__()
         width = head_dim or head_width(dim, num_heads, "model.mixer")
-        self.num_heads = num_heads
+        self.dim, self.num_heads = dim, num_heads
         self.qkv = Linear(dim, 3 * num_heads * width, bias=False)
         self.out = Linear(num_heads * width, dim)
         count = features or max(1, int(width * math.log(width)))
@@ -44,12 +44,25 @@ class Performer(nn.Module):
         q = q - q.detach().amax(-1, keepdim=True)  # a factor of its own for each query and one for all keys of a graph
         k = k - most.amax(-1, keepdim=True).index_select(0, batch.batch)  # cancel, and keep exp from overflowing
         q, k = (q.exp() + FLOOR).flatten(1), (k.exp() + FLOOR).flatten(1)
-        return self.out(linear_attention(q, k, value.contiguous(), batch, self.num_heads))
+        mixed = linear_attention(q, k, value.contiguous(), batch, self.num_heads)
+        if self.head_mask is not None:
+            mixed = self.head_mask(mixed, batch.batch, batch.num_graphs)
+        return self.out(mixed)
 
     def logarithms(self, x: Tensor) -> Tensor:
         """log φ_m of every head, up to a constant: [N, dim] to [N, H, M]."""
         heads = x.unflatten(1, (self.num_heads, -1)) / self.directions.shape[1] ** 0.25
         return heads @ self.directions.to(heads.dtype).t() - heads.square().sum(-1, keepdim=True) / 2
+
+    def keep_heads(self, heads: Tensor) -> None:
+        kept = columns(heads, self.num_heads, self.out.in_features)
+        narrow(self.qkv, rows=torch.cat([part * self.out.in_features + kept for part in range(3)]))
+        narrow(self.out, inputs=kept)
+        self.num_heads = len(heads)
+
+    def flops(self, nodes: Tensor, edges: Tensor, heads: int) -> Tensor:
+        features, width = self.directions.shape
+        return 2 * nodes * heads * (4 * self.dim * width + 2 * width * features + features * (width + 1))
 
 
 def orthogonal_directions(count: int, width: int) -> Tensor:

@@ -1,0 +1,90 @@
+"""Residual networks for heterophilous graphs: Platonov et al., "A Critical Look at the Evaluation of GNNs under
+Heterophily: Are We Really Making Progress?", ICLR 2023.
+
+x⁰ = Drop(act(W x)), and with z = conv(y), or z = [y ‖ conv(y)] where a node stays `separate` from its neighbours, a
+layer is
+
+    inside:  x ← x + Drop(W₂ Drop(act(W₁ z))),  y = LN(x),
+    after:   x ← x + Drop(W₁ z),  y = LN(x),  and then  x ← x + Drop(W₂ Drop(act(W₃ LN(x)))).
+
+In the end comes LN(x). Their GCN and GraphSAGE are `inside` with conv=gcn, sage without weights, the second
+`separate`; GAT-sep is conv=gat, `separate`; the graph transformer is `after` with conv=transformer.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from gnnlab.batch import Batch
+from gnnlab.encodings.base import Encoding
+from gnnlab.nn.activation import Activation, activation
+from gnnlab.nn.conv.base import Conv
+from gnnlab.nn.embedding import FeatureEmbedding, NodeEmbedding
+from gnnlab.nn.head import Head
+from gnnlab.nn.linear import MLP, Linear
+from gnnlab.nn.norm import Norm, make_norm
+from gnnlab.nn.stack import Stack
+from gnnlab.spec import GraphSpec
+
+
+class PreNorm(Stack):
+    """Pre-norm residual network (Platonov et al. 2023): any conv with a perceptron inside or after its residual branch.
+
+    `Batch` to [B, N or P, spec.out_dim].
+    """
+
+    gives: ClassVar[tuple[str, ...]] = ("edge_weight",)
+
+    def __init__(
+        self,
+        spec: GraphSpec,
+        encodings: Sequence[Encoding],
+        conv: Callable[[int], Conv],
+        head: Callable[..., Head],
+        hidden_dim: int = 512,
+        num_layers: int = 5,
+        dropout: float = 0.2,
+        act: Activation = "gelu",
+        norm: Norm = "layer",
+        separate: bool = False,
+        feed_forward: Literal["inside", "after"] = "inside",
+    ) -> None:
+        nodes = NodeEmbedding(spec, hidden_dim, encodings, merge="add")
+        convs = [conv(hidden_dim) for _ in range(num_layers)]
+        after = feed_forward == "after"
+        layers = [PreNormLayer(layer, hidden_dim, dropout, act, norm, separate, after) for layer in convs]
+        edges = FeatureEmbedding(spec.edge, hidden_dim) if any(layer.uses_edges for layer in convs) else None
+        super().__init__(nodes, edges, layers, head(dim=hidden_dim, depth=num_layers, spec=spec))
+        self.add_module("nodes", nn.Sequential(nodes, activation(act), nn.Dropout(dropout)))
+        layers[-1].last_norm = make_norm(norm, hidden_dim)
+
+
+class PreNormLayer(nn.Module):
+    """x [N, d], e [E, d] to the next x and e."""
+
+    def __init__(
+        self, conv: Conv, dim: int, dropout: float, act: Activation, norm: Norm, separate: bool, after: bool
+    ) -> None:
+        super().__init__()
+        self.conv, self.separate = conv, separate
+        self.norm, self.dropout = make_norm(norm, dim), nn.Dropout(dropout)
+        widths = (2 * dim if separate else dim, dim)
+        self.out = Linear(*widths) if after else MLP(*widths, dim, act=act, dropout=dropout)
+        self.feed_forward = MLP(dim, dim, dim, act=act, dropout=dropout) if after else None
+        self.feed_forward_norm = make_norm(norm, dim) if after else None
+        self.last_norm: nn.Module | None = None
+
+    def forward(
+        self, x: Tensor, e: Tensor | None, batch: Batch, edge_weight: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        rows = batch.real.num_nodes
+        y = self.norm(x, rows=rows)
+        z, new_e = self.conv(y, e, batch, edge_weight)
+        x = x + self.dropout(self.out(torch.cat([y, z], -1) if self.separate else z))
+        if self.feed_forward is not None and self.feed_forward_norm is not None:
+            x = x + self.dropout(self.feed_forward(self.feed_forward_norm(x, rows=rows)))
+        if e is not None and self.conv.updates_edges:
+            e = e + new_e
+        return x if self.last_norm is None else self.last_norm(x, rows=rows), e

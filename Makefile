@@ -1,12 +1,15 @@
 # Each target sets up what it needs: .venv with the exact versions of constraints.txt, once, then it runs.
 #   make train ARGS="model=gps dataset=zinc"    make test    make check    make bench
+#   make report FOLDER=runs: report.html, a page over a folder of runs
+#   make docs: the documentation, in site/    make notebooks: runs each from top to bottom
 #   make cuda: the kernels for GPUs compile and load (needs nvcc, no GPU)    make sanitize: the sanitizers find nothing
 PYTHON ?= python3
 ARGS ?=
+FOLDER ?= runs
 VENV := .venv
 READY := $(VENV)/.ready
 
-.PHONY: train test check bench cuda sanitize
+.PHONY: train test check bench report docs notebooks cuda sanitize
 
 train: $(READY)
 	$(VENV)/bin/python train.py $(ARGS)
@@ -27,6 +30,19 @@ sanitize: $(READY)
 
 bench: $(READY)
 	$(VENV)/bin/python -m kernels.bench $(ARGS)
+
+report: $(READY)
+	$(VENV)/bin/python -m gnnlab.results report $(FOLDER) $(ARGS)
+
+docs: $(VENV)/.docs
+	$(VENV)/bin/python -m mkdocs build -q $(ARGS)
+
+notebooks: $(VENV)/.notebooks
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --nbmake --nbmake-kernel=python3 notebooks $(ARGS)
+
+$(VENV)/.docs $(VENV)/.notebooks: $(VENV)/.%: $(READY)
+	@$(VENV)/bin/pip install -qq --disable-pip-version-check -c constraints.txt -e ".[$*]"
+	@touch $@
 
 $(READY): pyproject.toml setup.py constraints.txt
 	@echo "Installing gnnlab into $(VENV) (once, a few minutes)"

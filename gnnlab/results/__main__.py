@@ -1,4 +1,4 @@
-"""`python -m gnnlab.results table FOLDER` and `python -m gnnlab.results verify RUN`."""
+"""`python -m gnnlab.results table|compare|plot|report|status FOLDER` and `python -m gnnlab.results verify RUN`."""
 
 import argparse
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gnnlab.errors import UsageError
 from gnnlab.results.formats import FORMATS
-from gnnlab.results.runs import load
+from gnnlab.results.runs import Run, load
 from gnnlab.results.table import tabulate
 
 
@@ -21,23 +21,53 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m gnnlab.results", description="Tables over runs, and checks of runs.")
+    parser = argparse.ArgumentParser(
+        "python -m gnnlab.results", description="Tables and figures over runs, and checks."
+    )
     commands = parser.add_subparsers(required=True)
 
     table = commands.add_parser("table", help="mean ± std (n) over seeds and folds, a row per configuration")
     table.add_argument("folder", type=Path, help="a folder of runs")
-    table.add_argument(
-        "--by", type=_names, default=[], metavar="KEY,KEY", help="rows by these keys: model,optimizer.lr"
-    )
+    rows = "rows by these keys: model,optimizer.lr"
+    table.add_argument("--rows", "--by", type=_names, default=[], metavar="KEY,KEY", help=rows)
+    table.add_argument("--columns", type=_names, default=[], metavar="KEY,KEY", help="columns by these keys: dataset")
     table.add_argument("--metric", type=_names, default=[], metavar="NAME,NAME", help="test/mae,val/mae,last/val/mae")
+    costs = "numbers of result.json: parameters,seconds,method.sparsity"
+    table.add_argument("--costs", type=_names, metavar="NAME,NAME", help=costs)
     table.add_argument("--format", choices=FORMATS, default="markdown")
     table.set_defaults(run=_table)
 
+    compare = commands.add_parser("compare", help="paired tests of two methods over the seeds and folds both have")
+    for side in ("a", "b"):
+        compare.add_argument(side, help="a folder of runs, or conditions: model=gps,optimizer.lr=0.001")
+    place = "where conditions look for runs (runs)"
+    compare.add_argument("--in", dest="folder", type=Path, default=Path("runs"), metavar="FOLDER", help=place)
+    compare.add_argument("--metric", default="test", metavar="NAME", help="test/mae; by default that of the data")
+    compare.set_defaults(run=_compare)
+
+    plot = commands.add_parser("plot", help="curves: over epochs; bars: an ablation; pareto: test against cost")
+    plot.add_argument("folder", type=Path, help="a folder of runs")
+    plot.add_argument("kind", choices=("curves", "bars", "pareto"))
+    plot.add_argument("-o", dest="file", type=Path, metavar="FILE", help="KIND.svg by default; .png and .pdf too")
+    plot.add_argument("--by", type=_names, default=[], metavar="KEY,KEY", help="one line, bar or point per value")
+    plot.add_argument("--metric", metavar="NAME", help="val/mae, train/loss for curves; test/mae for the others")
+    plot.add_argument("--cost", metavar="NAME", help="of pareto: parameters, flops_per_graph, seconds, …")
+    plot.set_defaults(run=_plot)
+
+    report = commands.add_parser("report", help="one HTML page with all of it, to be opened offline")
+    report.add_argument("folder", type=Path, help="a folder of runs")
+    report.add_argument("-o", dest="file", type=Path, default=Path("report.html"), metavar="FILE")
+    report.set_defaults(run=_report)
+
+    status = commands.add_parser("status", help="how far the runs are, and what failed")
+    status.add_argument("folder", type=Path, help="a folder of runs")
+    status.add_argument("--watch", type=float, nargs="?", const=5.0, metavar="SECONDS", help="again and again (5)")
+    status.set_defaults(run=_status)
+
     verify = commands.add_parser("verify", help="re-evaluate the best weights of a run and compare to the digit")
     verify.add_argument("folder", type=Path, help="a run folder")
-    verify.add_argument(
-        "--allow", type=_names, default=[], metavar="PACKAGE,PACKAGE", help="packages of your own that it may import"
-    )
+    packages = "packages of your own that it may import"
+    verify.add_argument("--allow", type=_names, default=[], metavar="PACKAGE,PACKAGE", help=packages)
     verify.set_defaults(run=_verify)
     return parser
 
@@ -47,8 +77,61 @@ def _names(text: str) -> list[str]:
 
 
 def _table(options: argparse.Namespace) -> int:
-    table = tabulate(load(options.folder), options.by, options.metric)
+    table = tabulate(load(options.folder), options.rows, options.metric, options.columns, options.costs)
     print(FORMATS[options.format](table), end="")
+    return 0
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from gnnlab.results.compare import compare, markdown
+
+    sides = [_side(text, options.folder) for text in (options.a, options.b)]
+    print(markdown(compare(*sides, metric=options.metric), (options.a, options.b)), end="")
+    return 0
+
+
+def _side(text: str, folder: Path) -> list[Run]:
+    from gnnlab.results.compare import select
+
+    if "=" in text and not Path(text).exists():
+        return select(load(folder), text)
+    if not Path(text).exists():
+        raise UsageError(f"{text!r} is neither a folder nor conditions such as model=gps,optimizer.lr=0.001.")
+    return load(Path(text))
+
+
+def _plot(options: argparse.Namespace) -> int:
+    from gnnlab.results.plot import FIGURES
+    from gnnlab.results.style import save
+
+    if options.cost and options.kind != "pareto":
+        raise UsageError(f"--cost belongs to pareto, not to {options.kind}.")
+    chosen = {name: value for name in ("metric", "cost") if (value := getattr(options, name))}
+    file = options.file or Path(f"{options.kind}.svg")
+    save(FIGURES[options.kind](load(options.folder), by=options.by, **chosen), file)
+    print(file)
+    return 0
+
+
+def _report(options: argparse.Namespace) -> int:
+    from gnnlab.files import replacing
+    from gnnlab.results.report import report
+
+    page = report(load(options.folder), f"Runs in {options.folder.resolve().name}")
+    options.file.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(options.file) as draft:
+        draft.write_text(page)
+    print(options.file)
+    return 0
+
+
+def _status(options: argparse.Namespace) -> int:
+    from gnnlab.results.status import show, status, watch
+
+    if options.watch is None:
+        print(show(status(load(options.folder))), end="")
+    else:
+        watch(options.folder, options.watch)
     return 0
 
 

@@ -2,88 +2,85 @@
 
 import csv
 import io
-from collections.abc import Callable
-from statistics import mean, stdev
+from collections.abc import Callable, Sequence
+from statistics import mean
 
-from gnnlab.results.table import Row, Table
+from gnnlab.results.table import Table
+from gnnlab.results.wording import caption, grid, published, statistics
 
-COST_NAMES = {"parameters": "parameters", "graphs_per_second": "graphs/s"}
+SPECIAL = {c: rf"\{c}" for c in "_%&#${}"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}"}
+SPECIAL |= {"^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}", "*": r"$^{*}$"}
+SPECIAL |= {"–": "--", "±": r"$\pm$", "†": r"$^{\dagger}$", "→": r"$\to$", "…": r"\dots{}", "×": r"$\times$"}
+LATEX = str.maketrans(SPECIAL)
 
 
 def markdown(table: Table) -> str:
-    """An aligned Markdown table, the rules below it, and the runs that are not in it."""
-    header, rows = _cells(table, "±")
-    width = [max(len(line[i]) for line in (header, *rows)) for i in range(len(header))]
-    left = len(table.labels)
+    """An aligned Markdown table, what its numbers are below it, and the runs that are not in it."""
+    names, rows = grid(table)
+    body = [plain_table(names, rows, left=len(table.labels)), caption(table)] if rows else []
+    missing = ["\n".join(["Not counted:", *(f"- {line}" for line in table.missing)])] if table.missing else []
+    return "\n\n".join([*body, *missing]) + "\n"
 
-    def line(cells: list[str]) -> str:
-        padded = [
-            cell.ljust(w) if i < left else cell.rjust(w) for i, (cell, w) in enumerate(zip(cells, width, strict=True))
-        ]
-        return f"| {' | '.join(padded)} |"
 
+def plain_table(names: Sequence[str], rows: Sequence[Sequence[str]], left: int) -> str:
+    """An aligned Markdown table whose first `left` columns are words."""
+    width = [max(len(line[i]) for line in (names, *rows)) for i in range(len(names))]
     rule = ["-" * w if i < left else "-" * (w - 1) + ":" for i, w in enumerate(width)]
-    body = ["\n".join([line(header), line(rule), *map(line, rows)])] if rows else []
-    return "\n\n".join([*body, *_notes(table, "- ")]) + "\n"
+
+    def line(texts: Sequence[str]) -> str:
+        cells = [
+            text.ljust(w) if i < left else text.rjust(w) for i, (text, w) in enumerate(zip(texts, width, strict=True))
+        ]
+        return f"| {' | '.join(cells)} |"
+
+    return "\n".join(map(line, [names, rule, *rows]))
 
 
 def latex(table: Table) -> str:
-    """A booktabs tabular; rules and runs left out follow as comments."""
-    header, rows = _cells(table, r"$\pm$")
-    align = "l" * len(table.labels) + "r" * (len(header) - len(table.labels))
+    """A table environment that needs the package booktabs; the runs left out follow as comments."""
+    names, rows = grid(table)
+    shown = [i for i, name in enumerate(names) if name != "config" or len(table.labels) == 1]
+    align = "".join("l" if i < len(table.labels) else "r" for i in shown)
+
+    def line(texts: Sequence[str]) -> str:
+        return " & ".join(texts[i].translate(LATEX) for i in shown) + r" \\"
+
     lines = [
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{caption(table).translate(LATEX)}}}",
         rf"\begin{{tabular}}{{{align}}}",
         r"\toprule",
-        _latex_row(header),
+        line(names),
         r"\midrule",
-        *map(_latex_row, rows),
+        *map(line, rows),
         r"\bottomrule",
         r"\end{tabular}",
+        r"\end{table}",
     ]
-    notes = [f"% {line}" for note in _notes(table, "") for line in note.splitlines()]
-    return "\n".join(lines + notes) + "\n"
+    notes = [r"% Needs \usepackage{booktabs}.", *(f"% Not counted: {line}" for line in table.missing)]
+    return "\n".join([*lines, *notes]) + "\n"
 
 
 def comma_separated(table: Table) -> str:
-    """One row per configuration with mean, std and n of every metric, unrounded."""
+    """One row per configuration with mean, std and n of every metric and the published value, unrounded."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    statistics = [f"{name} {what}" for name in table.metrics for what in ("mean", "std", "n")]
-    writer.writerow([*table.labels, *statistics, *COST_NAMES])
+    beside = published(table)
+    names = list(table.labels)
+    for name in table.metrics:
+        names += [f"{name} {what}" for what in ("mean", "std", "n")]
+        names += [f"{name} published {what}" for what in ("mean", "std", "source", "evidence") if name in beside]
+    writer.writerow([*names, *table.costs])
     for row in table.rows:
-        numbers = [number for name in table.metrics for number in _statistics(row.values[name])]
-        writer.writerow([*row.labels, *numbers, *(row.costs[name] for name in COST_NAMES)])
+        line: list[object] = list(row.labels)
+        for name in table.metrics:
+            line += statistics(row.values[name])
+            match = row.published.get(name)
+            cell = (match.cell.mean, match.cell.std, match.cell.source, match.cell.evidence) if match else ("",) * 4
+            line += cell if name in beside else ()
+        writer.writerow([*line, *(mean(row.costs[name]) if row.costs[name] else None for name in table.costs)])
     return text.getvalue()
 
 
 FORMATS: dict[str, Callable[[Table], str]] = {"markdown": markdown, "latex": latex, "csv": comma_separated}
-
-
-def _statistics(values: list[float]) -> tuple[float | None, float | None, int]:
-    return mean(values) if values else None, stdev(values) if len(values) > 1 else None, len(values)
-
-
-def _cells(table: Table, plus_minus: str) -> tuple[list[str], list[list[str]]]:
-    def score(values: list[float]) -> str:
-        center, spread, n = _statistics(values)
-        if center is None:
-            return "–"
-        return f"{center:.4f} ({n})" if spread is None else f"{center:.4f} {plus_minus} {spread:.4f} ({n})"
-
-    def cells(row: Row) -> list[str]:
-        costs = ["–" if row.costs[name] is None else f"{row.costs[name]:,.0f}" for name in COST_NAMES]
-        return [*row.labels, *(score(row.values[name]) for name in table.metrics), *costs]
-
-    return [*table.labels, *table.metrics, *COST_NAMES.values()], [cells(row) for row in table.rows]
-
-
-def _notes(table: Table, bullet: str) -> list[str]:
-    notes = ["; ".join(["Mean ± sample standard deviation (runs)", *table.rules]) + "."] if table.rows else []
-    if table.missing:
-        notes.append("\n".join(["Not counted:", *(bullet + line for line in table.missing)]))
-    return notes
-
-
-def _latex_row(cells: list[str]) -> str:
-    special = str.maketrans({c: rf"\{c}" for c in "_%&#"} | {"–": "--"})
-    return " & ".join(cell.translate(special) for cell in cells) + r" \\"

@@ -6,8 +6,10 @@ edges and elementwise work are not among them.
 
 import json
 import traceback
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -16,8 +18,9 @@ from torch import nn
 
 from gnnlab.batch import Batch
 from gnnlab.config.hashing import config_hash
-from gnnlab.errors import RunStopped, UsageError
+from gnnlab.errors import Pruned, RunStopped, UsageError
 from gnnlab.ops import backend
+from gnnlab.ops.flops import flop_counter
 from gnnlab.results.folder import now, write
 from gnnlab.results.provenance import code, environment
 from gnnlab.spec import GraphSpec
@@ -25,9 +28,17 @@ from gnnlab.trainer.state import FitResult
 
 
 def record(
-    cfg: DictConfig, folder: Path, spec: GraphSpec, model: nn.Module, fit: FitResult, flops: int | None = None
+    cfg: DictConfig,
+    folder: Path,
+    spec: GraphSpec,
+    model: nn.Module,
+    fit: FitResult,
+    flops: int | None = None,
+    method: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """Write and return the result of a complete run; `flops` per graph, see `flops_per_graph`.
+    """Write and return the result of a complete run.
+
+    `flops`: per graph, see `flops_per_graph`. `method`: what aggregation and sparsifier tell (`Method.report`).
 
     Raises `RunStopped` where it cannot be written.
     """
@@ -52,6 +63,7 @@ def record(
         "seconds": fit.seconds,
         "graphs_per_second": fit.graphs_per_second,
         "peak_memory_mb": fit.peak_memory_mb,
+        "method": dict(method),
         "curves": [path.name for name in ("metrics.csv", "timing.csv", "tb") if (path := folder / name).exists()],
         "code": code(),
         "environment": environment(),
@@ -73,7 +85,8 @@ def record_failure(cfg: DictConfig, folder: Path, error: Exception) -> None:
     expected = isinstance(error, UsageError | RunStopped)
     reason = str(error) if expected else f"{type(error).__name__}: {error}"
     identity = {"config_hash": config_hash(cfg), "seed": cfg.seed, "fold": OmegaConf.select(cfg, "dataset.fold")}
-    result = {"status": "failed", "reason": reason, "finished": now(), **identity, **_request(), "code": code()}
+    status = "pruned" if isinstance(error, Pruned) else "failed"
+    result = {"status": status, "reason": reason, "finished": now(), **identity, **_request(), "code": code()}
     with suppress(OSError):
         _write(folder, result)
         write(folder / "error.txt", "".join(traceback.format_exception(error)))
@@ -81,10 +94,8 @@ def record_failure(cfg: DictConfig, folder: Path, error: Exception) -> None:
 
 def flops_per_graph(model: nn.Module, batch: Batch) -> int:
     """FLOPs of the products in a forward pass over `batch`, per graph, whichever ops serve: those of plain torch."""
-    from torch.utils.flop_counter import FlopCounterMode
-
     was_training = model.training
-    with backend.using("reference"), torch.no_grad(), FlopCounterMode(display=False) as counter:
+    with backend.using("reference"), torch.no_grad(), flop_counter() as counter:
         model.eval()(batch)
     model.train(was_training)
     return round(counter.get_total_flops() / batch.num_graphs)

@@ -4,20 +4,22 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import yaml
 
 from gnnlab.config.hashing import LEFT_OUT
+from gnnlab.config.sections import leaves
 from gnnlab.errors import UsageError
 
 
 def read_result(folder: Path) -> dict[str, Any]:
     """The `result.json` of a run, `{"status": "unfinished"}` where there is none that can be read."""
     try:
-        return json.loads((folder / "result.json").read_text())
+        result = json.loads((folder / "result.json").read_text())
     except (OSError, ValueError):
-        return {"status": "unfinished"}
+        result = None
+    return result if isinstance(result, dict) and "status" in result else {"status": "unfinished"}
 
 
 @dataclass(frozen=True)
@@ -63,14 +65,43 @@ class Run:
 
     @property
     def metric_names(self) -> list[str]:
-        return [*(f"test/{name}" for name in self.result["test"]), *self.result["best"], "seconds", "peak_memory_mb"]
+        return [*(f"test/{name}" for name in self.result["test"]), *self.result["best"], *self.costs]
+
+    @property
+    def costs(self) -> list[str]:
+        """The other numbers of the result: `seconds`, `parameters`, `method.sparsity`."""
+        named = ("test", "best", "last", "seed", "fold", "best_epoch")
+        return [path for path, value in leaves(self.result) if is_number(value) and path.split(".")[0] not in named]
 
     def metric(self, name: str) -> float | None:
-        """`test/mae`; `val/mae`, `train/loss` at the best epoch; `last/val/mae`; or a cost such as `seconds`."""
+        """`test/mae`; `val/mae`, `train/loss` at the best epoch; `last/val/mae`; a cost such as `method.sparsity`.
+
+        `test` and `val` alone: of the metric of the data.
+        """
+        if name in ("test", "val"):
+            name = f"{name}/{self.result['metric']}"
         part, _, rest = name.partition("/")
         table = self.result.get(part, {}) if part in ("test", "last") else self.result.get("best", {})
-        value = table.get(name, table.get(rest, self.result.get(name)))
-        return value if isinstance(value, int | float) else None
+        value = table.get(name, table.get(rest)) if isinstance(table, dict) else None
+        if value is None:
+            value = self.result
+            for key in name.split("."):
+                value = value.get(key) if isinstance(value, dict) else None
+        return value if is_number(value) else None
+
+    @property
+    def maximize(self) -> bool:
+        """Whether more of the metric is better."""
+        return not is_error(self.result["metric"])
+
+
+def is_error(metric: str) -> bool:
+    """Whether less of `val/mae`, `mae`, `train/loss` is better."""
+    return metric.rpartition("/")[2] in ("mae", "rmse", "loss")
+
+
+def is_number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def load(folder: Path) -> list[Run]:

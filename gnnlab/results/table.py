@@ -1,109 +1,149 @@
-"""Many runs as one table: a row per configuration, mean ± sample standard deviation over its seeds and folds."""
+"""Many runs as one table: a row per configuration, or per value of any keys; if asked, columns per value of others."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from math import inf
-from typing import Any
+from dataclasses import dataclass, field
+from textwrap import shorten
 
-from gnnlab.config.nearest import did_you_mean, nearest_path, paths
-from gnnlab.config.sections import leaves
-from gnnlab.errors import UsageError
-from gnnlab.results.runs import Run, decides, newest
+from gnnlab.results.keys import check, constant, named, order, telling, text, unique
+from gnnlab.results.published import Match, beside, cells
+from gnnlab.results.runs import Run, newest
 
-COSTS = ("parameters", "graphs_per_second")
+LONGEST = 200
+COSTS = ("parameters", "flops_per_graph", "graphs_per_second")
 
 
 @dataclass(frozen=True)
 class Row:
-    """`labels` tell the row from the others; `values` holds each metric of each run, `costs` one number each."""
+    """`labels` tell the row from the others; `values` and `costs` hold the numbers of its runs, by column."""
 
     labels: list[str]
     values: dict[str, list[float]]
-    costs: dict[str, float | None]
+    costs: dict[str, list[float]]
+    published: dict[str, Match]
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under the names of their labels and metrics, the rules the numbers follow, and the runs not counted."""
+    """Rows under the names of their labels, metrics and costs, the rules the numbers follow, and the runs not counted.
+
+    `constant`: what all rows have in common, said once.
+    """
 
     labels: list[str]
     metrics: list[str]
+    costs: list[str]
     rows: list[Row]
     rules: list[str]
     missing: list[str]
+    constant: dict[str, str] = field(default_factory=dict)
 
 
-def tabulate(runs: Sequence[Run], by: Sequence[str] = (), metrics: Sequence[str] = ()) -> Table:
-    """The table of `runs`: grouped by configuration, or by the values of the keys `by`.
+@dataclass(frozen=True)
+class Column:
+    """A quantity, of the runs with these values of the keys that are spread over columns."""
 
-    `metrics` default to the test and validation metric of the data. Of several runs of one configuration,
-    seed and fold the newest complete one counts.
+    keys: Sequence[str]
+    place: tuple[str, ...]
+    name: str
+
+    @property
+    def title(self) -> str:
+        return " ".join([*map(named, self.keys, self.place), self.name])
+
+
+def tabulate(
+    runs: Sequence[Run],
+    by: Sequence[str] = (),
+    metrics: Sequence[str] = (),
+    columns: Sequence[str] = (),
+    costs: Sequence[str] | None = None,
+) -> Table:
+    """The table of the newest complete `runs`: a row per configuration, or per value of the keys `by`.
+
+    `columns`: keys whose values become columns. `metrics` default to test and validation in the metric of the data
+    (with `columns`: test), `costs` to `COSTS` (with `columns`: none).
     """
     current = newest(runs)
     complete = [run for run in current if run.complete]
-    groups: dict[Any, list[Run]] = {}
-    for run in complete:
-        groups.setdefault(tuple(str(run.value(key)) for key in by) or run.hash, []).append(run)
-    labels = list(by) or [*_swept([group[0] for group in groups.values()]), "config"]
-    names = list(metrics) or _unique(f"{part}/{run.result['metric']}" for run in complete for part in ("test", "val"))
     if complete:
-        _check(complete, by, names)
-    rows = [_row(group, labels, names) for group in groups.values()]
+        check(complete, (*by, *columns), (*metrics, *(costs or ())))
+    places = _split(complete, columns)
+    places = dict(sorted(places.items(), key=lambda item: [order(label) for label in item[0]]))
+    names = metrics or (() if columns else _usual(complete))
+    quantities = [
+        Column(columns, place, name)
+        for place, members in places.items()
+        for name in names or unique(f"test/{run.result['metric']}" for run in members)
+    ]
+    costs = (() if columns else COSTS) if costs is None else costs
+    prices = [Column(columns, place, name) for name in costs for place in places]
+    labels, same = _labels(complete, by, columns, mixed="test" in names)
+
+    known = cells()
+    rows = [
+        _row(list(texts), _split(group, columns), quantities, prices, known)
+        for texts, group in _split(complete, labels).items()
+    ]
     return Table(
         labels,
-        names,
-        sorted(rows, key=lambda row: [_order(label) for label in row.labels]),
-        _unique(run.result["rule"] for run in complete),
-        [f"{run.name}: {_why(run)}" for run in current if not run.complete],
+        [column.title for column in quantities],
+        [column.title for column in prices if any(row.costs[column.title] for row in rows)],
+        sorted(rows, key=lambda row: [order(label) for label in row.labels]),
+        _rules(complete),
+        [f"{run.name}: {why(run)}" for run in current if not run.complete],
+        same,
     )
 
 
-def _check(runs: list[Run], by: Sequence[str], metrics: Sequence[str]) -> None:
-    for name in metrics:
-        if all(run.metric(name) is None for run in runs):
-            raise UsageError(f"No run has the metric {name!r}; they have {', '.join(runs[0].metric_names)}.")
-    known = {path for run in runs for path in (*paths(run.config), *run.result.get("choices", ()))}
-    for key in by:
-        if key.replace("/", ".") not in known and key not in known:
-            raise UsageError(f"No run has the key {key!r}{did_you_mean(nearest_path(key, sorted(known)))}")
+def why(run: Run) -> str:
+    """The state of a run that is not complete, and the reason in one line."""
+    reason = str(run.result.get("reason") or "no result yet; `resume=auto` continues it").splitlines()[0]
+    return f"{run.result['status']}: {shorten(reason, LONGEST)}"
 
 
-def _row(group: list[Run], labels: list[str], metrics: list[str]) -> Row:
-    def numbers(name: str) -> list[float]:
-        return [value for run in group if (value := run.metric(name)) is not None]
-
-    costs = {name: sum(found) / len(found) if (found := numbers(name)) else None for name in COSTS}
-    texts = [group[0].hash if label == "config" else str(group[0].value(label)) for label in labels]
-    return Row(texts, {name: numbers(name) for name in metrics}, costs)
-
-
-def _swept(runs: list[Run]) -> list[str]:
-    """Dataset, model, and the overrides that tell the configurations apart; all differing keys if those do not."""
-
-    def differing(keys: Iterable[str]) -> list[str]:
-        new = [key for key in _unique(keys) if key not in base and decides(key)]
-        return base + [key for key in new if len({str(run.value(key)) for run in runs}) > 1]
-
-    base = ["dataset", "model"]
-    overrides = (text for run in runs for text in run.result.get("overrides", ()))
-    columns = differing(text.partition("=")[0].lstrip("+~").partition("@")[0] for text in overrides)
-    if len({tuple(str(run.value(key)) for key in columns) for run in runs}) == len(runs):
-        return columns
-    return differing(key for run in runs for key, _ in leaves(run.config))
+def _rules(runs: Sequence[Run]) -> list[str]:
+    """How the epoch was chosen; of several metrics said once, without their names."""
+    rules = unique(run.result["rule"] for run in runs)
+    return (
+        rules if len(rules) < 2 else unique(run.result["rule"].replace(f" {run.result['metric']}", "") for run in runs)
+    )
 
 
-def _order(label: str) -> tuple[float, str]:
-    """Numbers by size, before everything else."""
-    try:
-        return float(label), ""
-    except ValueError:
-        return inf, label
+def _labels(
+    runs: Sequence[Run], by: Sequence[str], columns: Sequence[str], mixed: bool
+) -> tuple[list[str], dict[str, str]]:
+    """The keys in front of each row, and what all rows have in common."""
+    if by:
+        return list(by), {}
+    keys = [key for key in telling(runs) if key not in columns]
+    same = constant(runs, keys)
+    labels = [key for key in keys if key not in same]
+    if columns:
+        return (labels, same) if labels else (keys, {})
+    return [*labels, *(["metric"] if mixed else []), "config"], same
 
 
-def _why(run: Run) -> str:
-    reason = run.result.get("reason", "no result yet; `resume=auto` continues it").splitlines()[0]
-    return f"{run.result['status']}: {reason}"
+def _usual(runs: Sequence[Run]) -> list[str]:
+    """Test and validation in the metric of the data; of data with several metrics each in its own."""
+    metrics = unique(run.result["metric"] for run in runs)
+    return [f"{part}/{metrics[0]}" if len(metrics) == 1 else part for part in ("test", "val") if metrics]
 
 
-def _unique(items: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(items))
+def _split(runs: Iterable[Run], keys: Sequence[str]) -> dict[tuple[str, ...], list[Run]]:
+    groups: dict[tuple[str, ...], list[Run]] = {}
+    for run in runs:
+        groups.setdefault(tuple(text(run, key) for key in keys), []).append(run)
+    return groups
+
+
+def _row(texts: list[str], runs: dict, quantities: Sequence[Column], prices: Sequence[Column], known: list) -> Row:
+    def numbers(column: Column) -> list[float]:
+        return [value for run in runs.get(column.place, ()) if (value := run.metric(column.name)) is not None]
+
+    matches = ((column.title, beside(runs.get(column.place, ()), column.name, known)) for column in quantities)
+    return Row(
+        texts,
+        {column.title: numbers(column) for column in quantities},
+        {column.title: numbers(column) for column in prices},
+        {title: match for title, match in matches if match},
+    )

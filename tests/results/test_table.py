@@ -12,7 +12,7 @@ import pytest
 from gnnlab.errors import UsageError
 from gnnlab.results.__main__ import main
 from gnnlab.results.formats import comma_separated, latex, markdown
-from gnnlab.results.runs import load
+from gnnlab.results.runs import is_error, load
 from gnnlab.results.table import tabulate
 
 
@@ -24,7 +24,7 @@ def test_mean_and_sample_deviation_over_seeds(make_run, tmp_path):
     assert float(row["test/mae std"]) == pytest.approx(math.sqrt((0.04 + 0.01 + 0.09) / 2))
     assert row["test/mae n"] == "3"
     assert float(row["val/mae mean"]) == pytest.approx(0.6)
-    assert (row["parameters"], row["graphs_per_second"]) == ("423717.0", "1000.0")
+    assert (row["parameters"], row["graphs_per_second"]) == ("423717", "1000.0")
 
 
 def test_markdown_is_aligned_and_states_its_rules(make_run, tmp_path):
@@ -34,13 +34,9 @@ def test_markdown_is_aligned_and_states_its_rules(make_run, tmp_path):
     text = markdown(tabulate(load(tmp_path)))
     lines = [line for line in text.splitlines() if line.startswith("|")]
     assert len({len(line) for line in lines}) == 1
-    assert [cell.strip() for cell in lines[0].split("|")[1:6]] == [
-        "dataset",
-        "model",
-        "optimizer.lr",
-        "config",
-        "test/mae",
-    ]
+    header = [cell.strip() for cell in lines[0].split("|")[1:-1]]
+    assert header == ["optimizer.lr", "config", "test/mae", "val/mae", "parameters", "graphs/s"]
+    assert "dataset zinc, model gps." in text
     assert "0.1500 ± 0.0707 (2)" in text
     assert "12.5000 (1)" in text
     assert "test mae at the epoch of best validation mae" in text
@@ -62,8 +58,9 @@ def test_only_keys_that_tell_rows_apart_become_columns(make_run, tmp_path):
     )
     make_run(0.2, overrides=("trainer.max_epochs=5", "seed=1"), trainer__max_epochs=5, seed=1)
     table = tabulate(load(tmp_path))
-    assert table.labels == ["dataset", "model", "optimizer.lr", "config"]
-    assert [row.labels[2] for row in table.rows] == ["0.001", "0.1"]
+    assert table.labels == ["optimizer.lr", "config"]
+    assert [row.labels[0] for row in table.rows] == ["0.001", "0.1"]
+    assert table.constant == {"dataset": "zinc", "model": "gps"}
 
 
 def test_without_overrides_the_differing_keys_are_shown(make_run, tmp_path):
@@ -134,6 +131,89 @@ def test_the_command_line(make_run, tmp_path, capsys):
     assert "holds no runs" in capsys.readouterr().err
 
 
+def test_errors_are_the_metrics_that_tasks_minimise():
+    from gnnlab.tasks.metrics import METRICS, MINIMIZED
+
+    assert {name for name in METRICS if is_error(f"val/{name}")} == set(MINIMIZED)
+
+
 def test_tables_do_not_wait_for_torch():
     code = "import sys, gnnlab.results.__main__; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_columns_of_a_key(make_run, tmp_path):
+    for dim, values in {32: (0.1, 0.3), 64: (0.5, 0.7)}.items():
+        for lr, mae in zip((0.01, 0.1), values, strict=True):
+            make_run(mae, model__dim=dim, optimizer__lr=lr)
+    table = tabulate(load(tmp_path), by=["model.dim"], columns=["optimizer.lr"], costs=["parameters"])
+    assert table.metrics == ["lr=0.01 test/mae", "lr=0.1 test/mae"]
+    assert table.costs == ["lr=0.01 parameters", "lr=0.1 parameters"]
+    assert [(row.labels, list(row.values.values())) for row in table.rows] == [
+        (["32"], [[0.1], [0.3]]),
+        (["64"], [[0.5], [0.7]]),
+    ]
+    assert "lr=0.1 parameters" in markdown(table)
+
+
+def test_a_place_without_runs_is_a_dash(make_run, tmp_path):
+    make_run(0.1, model__dim=32, optimizer__lr=0.1)
+    make_run(0.2, model__dim=64, optimizer__lr=0.2)
+    text = markdown(tabulate(load(tmp_path), by=["model.dim"], columns=["optimizer.lr"]))
+    assert text.count("–") == 2
+
+
+def test_several_metrics_share_the_columns(make_run, tmp_path):
+    make_run(0.1)
+    other = make_run(0.2, model__dim=32)
+    result = json.loads((other / "result.json").read_text())
+    result |= {"metric": "ap", "rule": "test ap at the epoch of best validation ap", "choices": {"dataset": "func"}}
+    result |= {"test": {"ap": 0.7}, "best": {"epoch": 0, "val/ap": 0.8}}
+    (other / "result.json").write_text(json.dumps(result))
+    table = tabulate(load(tmp_path))
+    assert table.metrics == ["test", "val"]
+    assert "metric" in table.labels
+    assert sorted(row.values["test"][0] for row in table.rows) == [0.1, 0.7]
+    assert table.rules == ["test at the epoch of best validation"]
+    pivot = tabulate(load(tmp_path), columns=["dataset"])
+    assert pivot.metrics == ["func test/ap", "zinc test/mae"]
+
+
+def test_nested_numbers_and_counts_that_differ(make_run, tmp_path):
+    for seed, (edges, parameters) in enumerate(((0.5, 100), (0.7, 2000))):
+        run = make_run(0.1, seed=seed)
+        result = json.loads((run / "result.json").read_text())
+        result |= {"method": {"sparsity": {"edges": edges}}, "parameters": parameters, "flops_per_graph": None}
+        (run / "result.json").write_text(json.dumps(result))
+    table = tabulate(load(tmp_path), costs=["method.sparsity.edges", "parameters"])
+    assert table.rows[0].costs["method.sparsity.edges"] == [0.5, 0.7]
+    assert "100–2,000" in markdown(table)
+    assert "flops_per_graph" not in tabulate(load(tmp_path)).costs
+    with pytest.raises(UsageError, match=r"method\.edges.*method\.sparsity\.edges"):
+        tabulate(load(tmp_path), costs=["method.edges"])
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"mae": 1}'])
+def test_a_half_written_result_is_unfinished(make_run, tmp_path, text):
+    (make_run(0.1) / "result.json").write_text(text)
+    table = tabulate(load(tmp_path))
+    assert table.rows == []
+    assert "unfinished" in table.missing[0]
+    assert markdown(table).startswith("\nNot counted:") or markdown(table).startswith("Not counted:")
+
+
+def test_latex_is_a_table_of_booktabs_with_every_special_sign_escaped(make_run, tmp_path):
+    make_run(0.1, overrides=("model.note=1",), model__note="50% & {#1} ~x^2 \\ $_<*>")
+    make_run(0.2, overrides=("model.note=2",), model__note="plain")
+    text = latex(tabulate(load(tmp_path)))
+    body = text[: text.index("% Needs")]
+    for left in ("table", "tabular"):
+        assert body.count(rf"\begin{{{left}}}") == body.count(rf"\end{{{left}}}") == 1
+    escaped = (
+        r"50\% \& \{\#1\} \textasciitilde{}x\textasciicircum{}2 \textbackslash{} "
+        r"\$\_\textless{}$^{*}$\textgreater{}"
+    )
+    assert escaped in body
+    assert body.count("{") - body.count(r"\{") == body.count("}") - body.count(r"\}")
+    assert "±" not in body
+    assert "config" not in body

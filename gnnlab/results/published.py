@@ -1,0 +1,116 @@
+"""What papers report, beside our numbers: the cells of `published.csv`.
+
+A cell belongs to a dataset, a model and the overrides that make it. Their words (`model/conv=gine`, `encoding=[rwse]`,
+`model.act=gelu`) say which method it is and must be a run's own; their numbers (widths, depths) say at which size, and
+the cell nearest in those is shown. `evidence`: S the authors' source, P the paper's text, 2 second-hand (a leaderboard,
+another paper's table), M from memory, that is: not verified. Values are in our units, shares and not per cent.
+"""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gnnlab.results.runs import Run, decides
+
+FILE = Path(__file__).with_name("published.csv")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One published number; `mean` and `std` as printed, `std` empty where none is."""
+
+    dataset: str
+    model: str
+    overrides: str
+    metric: str
+    mean: str
+    std: str
+    source: str
+    evidence: str
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        pairs = (override.split("=", 1) for override in self.overrides.split())
+        return {key: _value(text) for key, text in pairs}
+
+    @property
+    def verified(self) -> bool:
+        return self.evidence != "M"
+
+    @property
+    def command(self) -> str:
+        """The command that runs it, the schedule being the preset's where there is one."""
+        return f"python train.py model={self.model} dataset={self.dataset} {self.overrides}".strip()
+
+    @property
+    def text(self) -> str:
+        return f"{self.mean} ± {self.std}" if self.std else self.mean
+
+
+@dataclass(frozen=True)
+class Match:
+    """A cell beside runs; `exact` where they have its published setting as far as it is known."""
+
+    cell: Cell
+    exact: bool
+
+
+def cells(dataset: str | None = None, model: str | None = None) -> list[Cell]:
+    """All published cells, or those of a dataset or a model."""
+    with FILE.open(newline="") as file:
+        found = [Cell(**row) for row in csv.DictReader(file)]
+    return [cell for cell in found if dataset in (None, cell.dataset) and model in (None, cell.model)]
+
+
+def beside(runs: Sequence[Run], metric: str, known: Sequence[Cell]) -> Match | None:
+    """The one cell of `metric` ("test/mae", or "test": their own) that all runs are of; None where they have none."""
+    matches = [match for run in runs if (match := _nearest(run, metric, known))]
+    if len(matches) < len(runs) or len({match.cell for match in matches}) != 1:
+        return None
+    return Match(matches[0].cell, all(match.exact for match in matches))
+
+
+def _nearest(run: Run, metric: str, known: Sequence[Cell]) -> Match | None:
+    if metric not in ("test", f"test/{run.result['metric']}"):
+        return None
+    place = run.value("dataset"), run.value("model"), run.result["metric"]
+    candidates = [
+        cell
+        for cell in known
+        if (cell.dataset, cell.model, cell.metric) == place
+        and not any(_is_word(value) for value in _departures(run, cell).values())
+    ]
+    if not candidates:
+        return None
+    cell = min(candidates, key=lambda cell: (len(_departures(run, cell)), -len(cell.settings)))
+    asked = (text.partition("=")[0].lstrip("+~") for text in run.result.get("overrides", ()))
+    others = [key for key in asked if decides(key) and key not in ("dataset", "model", *cell.settings)]
+    preset = run.result.get("choices", {}).get("preset", "none")
+    return Match(cell, not others and not _departures(run, cell) and preset != "none")
+
+
+def _departures(run: Run, cell: Cell) -> dict[str, Any]:
+    """The settings of the cell that the run does not have."""
+    return {key: value for key, value in cell.settings.items() if not _equal(run.value(key), value)}
+
+
+def _equal(ours: Any, theirs: Any) -> bool:
+    if isinstance(theirs, list):
+        return set(str(ours).split("+")) == set(theirs or ["none"])
+    return ours == theirs
+
+
+def _value(text: str) -> Any:
+    try:
+        return float(text)
+    except ValueError:
+        return yaml.safe_load(text)
+
+
+def _is_word(value: Any) -> bool:
+    return isinstance(value, str | bool | list)

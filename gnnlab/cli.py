@@ -9,7 +9,9 @@ import logging
 import os
 import sys
 import traceback
+from functools import partial
 from math import nan
+from pathlib import Path
 from typing import cast
 
 import hydra
@@ -24,6 +26,8 @@ from gnnlab.config.loader import installed
 from gnnlab.config.nearest import did_you_mean, nearest_path, paths
 from gnnlab.config.sections import plain
 from gnnlab.errors import RunStopped, UsageError
+from gnnlab.results.sweep import SweepTable
+from gnnlab.search import run_trial
 
 notice = logging.getLogger(__name__)
 
@@ -41,10 +45,16 @@ def main() -> int:
         number = OmegaConf.select(this, "job.num")  # of a job in a sweep
         who = "" if number is None else f"job {number}: "
         if who:
+            give_notice()  # a launcher may have made a process for it
             print(who + " ".join(this.overrides.task), flush=True)
+            if not any(override.startswith("resume=") for override in this.overrides.task):
+                cfg.resume = "auto"  # the same command again runs what is missing
+        trial = OmegaConf.select(this, "sweeper.trial")
         if (preset := this.runtime.choices.get("preset", "none")) != "none":
             notice.info("Values of preset=%s where you gave none (preset=none: leave it aside).", preset)
         try:
+            if trial is not None:
+                return run_trial(Path(this.sweeper.folder), trial, partial(run, cfg))
             return run(cfg)
         except Interrupted as error:
             raise SystemExit(report(error, who)) from error  # past Hydra, which would go on with the next job
@@ -52,14 +62,15 @@ def main() -> int:
             codes.append(report(error, who))
             return nan
 
-    logging.basicConfig(format="%(message)s")
-    logging.getLogger("gnnlab").setLevel(logging.INFO)
+    give_notice()
+    SweepTable.failures = 0
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come here instead of being printed by Hydra
     try:
         if sys.argv[1:2] == ["list"]:
             catalogue.main(sys.argv[2:], config.conf_dir())
             return 0
         arrange()
+        sys.path.append(str(Path(__file__).parent / "plugins"))  # where Hydra looks for a package `hydra_plugins`
         with installed():
             hydra.main(version_base="1.3", config_path=str(config.conf_dir()), config_name="config")(job)()
     except KeyboardInterrupt:
@@ -73,7 +84,13 @@ def main() -> int:
         codes.append(report(UsageError(str(error))))
     except Exception as error:
         codes.append(report(error))
-    return max(codes)
+    return max(*codes, min(1, SweepTable.failures))
+
+
+def give_notice() -> None:
+    """Let what gnnlab has to say be seen."""
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("gnnlab").setLevel(logging.INFO)
 
 
 def report(error: Exception, who: str = "") -> int:

@@ -1,4 +1,4 @@
-"""The two ways a run ends that are not bugs: a mistake in the request, and a run that cannot go on."""
+"""The ways a run ends that are not bugs: a mistake in the request, and a run that cannot, or need not, go on."""
 
 
 class UsageError(Exception):
@@ -15,3 +15,7 @@ class RunStopped(Exception):
     The message says where its state was kept and how to continue. The command line prints it alone
     and exits with code 1.
     """
+
+
+class Pruned(RunStopped):
+    """A run that a search has given up: it went well, and others go better."""

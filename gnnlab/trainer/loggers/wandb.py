@@ -12,7 +12,8 @@ notice = logging.getLogger(__name__)
 
 
 class WandB:
-    """A run whose id follows from the run's folder, so that a resumed run continues it.
+    """A run whose id follows from the run's folder, so that a resumed run continues it; runs that differ in seed and
+    fold alone are a group. The config and the state of the code go with it; of a metric, the least and the greatest.
 
     `mode="online"` without a key or without a network falls back to offline, with a notice.
     """
@@ -32,7 +33,7 @@ class WandB:
         import wandb
 
         try:
-            if self.mode == "online" and not wandb.api.api_key:
+            if self.mode == "online" and not wandb.login(prompt=False, verify=False):
                 raise wandb.Error("no key; `wandb login` stores one")
             self.run = self._init(self.mode)
         except wandb.Error as error:
@@ -41,6 +42,8 @@ class WandB:
             notice.warning("wandb is not online (%s); logging offline, `wandb sync` uploads it later.", error)
             self.run = self._init("offline")
         self.run.define_metric("*", step_metric="epoch")
+        for part in ("train", "val"):
+            self.run.define_metric(f"{part}/*", step_metric="epoch", summary="min,max,last")
 
     def log(self, row: Row) -> None:
         self.run.log(row)
@@ -56,9 +59,7 @@ class WandB:
 
     def _init(self, mode: Literal["offline", "online"]) -> Any:
         import wandb
-        import yaml
 
-        config = self.folder / "config.yaml"
         name = "/".join(self.folder.absolute().parts[-2:])
         return wandb.init(
             project=self.project,
@@ -69,6 +70,13 @@ class WandB:
             group=self.folder.absolute().parent.name,
             resume="allow",
             dir=str(self.folder),
-            config=yaml.safe_load(config.read_text()) if config.exists() else None,
+            config=self._read("config.yaml") | {"code": self._read("code.json")},
             settings=wandb.Settings(console="off", silent=True, init_timeout=30, x_disable_stats=True),
         )
+
+    def _read(self, name: str) -> dict[str, Any]:
+        """A file of the run's folder; JSON is YAML."""
+        import yaml
+
+        path = self.folder / name
+        return yaml.safe_load(path.read_text()) if path.exists() else {}

@@ -1,0 +1,69 @@
+"""`hydra/sweeper=tpe`: Hydra finds its plugins under the name `hydra_plugins`, and nowhere else."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+from gnnlab import search
+from gnnlab.config import build
+from gnnlab.errors import UsageError
+
+
+class Search(Sweeper):
+    """Trials one after the other, each launched as a job, as `gnnlab.search` proposes them.
+
+    `trials`: how many. `sampler`: tpe, or random. `seed`: of the sampler. `trial`, `folder`: which trial a job is, and
+    of which study; nobody types these.
+    """
+
+    def __init__(
+        self, trials: int, sampler: search.Sampler, seed: int, trial: int | None = None, folder: str | None = None
+    ) -> None:
+        self.trials, self.sampler, self.seed = trials, sampler, seed
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self.loader, self.master = hydra_context.config_loader, config
+        self.runner = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> None:
+        """Run what is left of the trials, and say what was found."""
+        parsed = OverridesParser.create(config_loader=self.loader).parse_overrides(arguments)
+        fixed, searched = search.space(parsed)
+        study = search.Search.under(
+            Path(self.master.hydra.sweep.dir),
+            fixed,
+            searched,
+            count=self.trials,
+            maximize=self.maximize([*fixed, *search.lowest(searched)]),
+            sampler=self.sampler,
+            seed=self.seed,
+        )
+        for trial in study.proposals():
+            job = [*trial.overrides, f"hydra.sweeper.trial={trial.number}", f"hydra.sweeper.folder={study.folder}"]
+            try:
+                self.composed(job)
+            except UsageError as refusal:
+                print(f"trial {trial.number}: {refusal}", file=sys.stderr)
+                search.tell(study.folder, trial.number, float("nan"))
+                continue
+            self.runner.launch([job], initial_job_idx=trial.number)
+        print(search.summary(study.folder))
+
+    def composed(self, overrides: list[str]) -> Any:
+        """The config of a job; raises `UsageError` where its parts do not fit."""
+        return self.loader.load_sweep_config(self.master, overrides)
+
+    def maximize(self, overrides: list[str]) -> bool:
+        """Whether more of the dataset's metric is better."""
+        from gnnlab.tasks import make_task
+
+        cfg = self.composed(overrides)
+        return make_task(build(cfg.dataset, source=build(cfg.data)).spec()).maximize

@@ -1,0 +1,206 @@
+"""A search for good settings: trials that a sampler proposes, and that end early where they fall behind.
+
+The study lies in a folder named by what is searched, in one file, and several processes may work on it. A trial is a
+run like any other, in its own run folder; one whose process was killed goes on from its checkpoint. Needs Optuna
+(`pip install gnnlab[search]`).
+"""
+
+import json
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from math import isnan, nan
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from filelock import FileLock, Timeout
+
+from gnnlab.errors import Pruned, RunStopped, UsageError
+
+if TYPE_CHECKING:
+    import optuna
+    from hydra.core.override_parser.types import Override
+
+notice = logging.getLogger(__name__)
+
+Sampler = Literal["tpe", "random"]
+Watch = Callable[[int, float], str | None]
+"""(epoch, validation metric) → why to stop here, or None."""
+
+
+class Proposal(NamedTuple):
+    """Trial `number`, to be run with these overrides."""
+
+    number: int
+    overrides: list[str]
+
+
+def library() -> Any:
+    """Optuna. Raises `UsageError` where it is not installed."""
+    try:
+        import optuna
+    except ImportError:
+        raise UsageError("A search needs Optuna: pip install 'gnnlab[search]', or pip install optuna.") from None
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    return optuna
+
+
+def space(overrides: Sequence["Override"]) -> tuple[list[str], dict[str, Any]]:
+    """What is typed once for all trials, and the distribution of every key that is searched.
+
+    `a,b` and `range(1,9)` are choices, `interval(0,0.5)` the numbers in between, `int(interval(2,6))` the whole ones;
+    `tag(log,interval(1e-4,1e-1))` goes by their logarithm. Raises `UsageError`.
+    """
+    from hydra.core.override_parser.types import IntervalSweep
+
+    distributions = library().distributions
+    fixed, searched = [], {}
+    for override in overrides:
+        key, value = override.get_key_element(), override.value()
+        if not override.is_sweep_override():
+            fixed.append(f"{key}={override.get_value_element_as_str()}")
+        elif isinstance(value, IntervalSweep):
+            whole = isinstance(value.start, int)
+            kind = distributions.IntDistribution if whole else distributions.FloatDistribution
+            try:
+                searched[key] = kind(value.start, value.end, log="log" in value.tags)
+            except ValueError as error:
+                raise UsageError(f"{override.input_line} is no interval to search: {error}") from error
+        else:
+            searched[key] = distributions.CategoricalDistribution(list(override.sweep_string_iterator()))
+    if not searched:
+        raise UsageError("A search needs keys to search, such as 'optimizer.lr=tag(log,interval(1e-4,1e-1))'.")
+    return fixed, searched
+
+
+def lowest(searched: Mapping[str, Any]) -> list[str]:
+    """The first choice, or the lower end, of every key: overrides that make a config of the space."""
+    return [f"{key}={kind.choices[0] if hasattr(kind, 'choices') else kind.low}" for key, kind in searched.items()]
+
+
+@dataclass(frozen=True)
+class Search:
+    """`count` trials of the keys `searched`, the rest of a command being `fixed`; the study lies in `folder`."""
+
+    folder: Path
+    fixed: Sequence[str]
+    searched: Mapping[str, Any]
+    count: int
+    maximize: bool
+    sampler: Sampler
+    seed: int
+
+    @classmethod
+    def under(cls, home: Path, fixed: Sequence[str], searched: Mapping[str, Any], **settings: Any) -> "Search":
+        """The search of this command, in a folder under `home` that it finds again when typed again."""
+        words = [*sorted(fixed), *(f"{key}={searched[key]}" for key in sorted(searched))]
+        name = sha256(json.dumps([*words, settings["sampler"], settings["seed"]]).encode()).hexdigest()[:8]
+        return cls(home / f"search-{name}", fixed, searched, **settings)
+
+    def proposals(self) -> Iterator[Proposal]:
+        """The trials for this process to run; each is its own until it asks for the next.
+
+        First come those that a killed process left behind. What is proposed depends on the seed and on the trials
+        before, not on how often the search was interrupted.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        while found := self._next():
+            trial, lock = found
+            with lock:
+                yield Proposal(trial.number, [*self.fixed, *(f"{key}={value}" for key, value in trial.params.items())])
+
+    def _next(self) -> "tuple[optuna.trial.BaseTrial, FileLock] | None":
+        with FileLock(self.folder / ".lock"):
+            return self._take()
+
+    def _take(self) -> "tuple[optuna.trial.BaseTrial, FileLock] | None":
+        optuna = library()
+        direction = "maximize" if self.maximize else "minimize"
+        settings = {"study_name": STUDY, "storage": _storage(self.folder), "load_if_exists": True}
+        study = optuna.create_study(**settings, direction=direction)
+        for trial in study.trials:
+            if not trial.state.is_finished():
+                with suppress(Timeout):
+                    return trial, self._hold(trial.number)
+        if len(study.trials) >= self.count:
+            return None
+        samplers = {"tpe": optuna.samplers.TPESampler, "random": optuna.samplers.RandomSampler}
+        study.sampler = samplers[self.sampler](seed=self.seed * 100_003 + len(study.trials))
+        trial = study.ask(dict(self.searched))
+        return trial, self._hold(trial.number)
+
+    def _hold(self, number: int) -> FileLock:
+        lock = FileLock(self.folder / f".trial{number}.lock", timeout=0)
+        lock.acquire()
+        return lock
+
+
+STUDY = "search"
+
+
+def watch(folder: Path, number: int) -> Watch:
+    """Reports the epochs of trial `number`, and gives it up where its best is worse than the others' median."""
+    optuna = library()
+    study = optuna.load_study(study_name=STUDY, storage=_storage(folder), pruner=optuna.pruners.MedianPruner())
+    trial = optuna.trial.Trial(study, study.trials[number]._trial_id)
+    known = set(study.trials[number].intermediate_values)
+
+    def behind(epoch: int, value: float) -> str | None:
+        if epoch not in known:
+            trial.report(value, epoch)
+        return f"trial {number} of the search has fallen behind the median" if trial.should_prune() else None
+
+    return behind
+
+
+def run_trial(folder: Path, number: int, run: Callable[[Watch], float]) -> float:
+    """Run trial `number` and write its end into the study; NaN where it was pruned.
+
+    One that is interrupted has not ended: the next process to search goes on with it.
+    """
+    try:
+        value = run(watch(folder, number))
+    except Pruned as reason:
+        tell(folder, number, None)
+        notice.info("%s", reason)
+        return nan
+    except RunStopped as error:
+        if not getattr(error, "exit_code", 0):
+            tell(folder, number, nan)
+        raise
+    except Exception:
+        tell(folder, number, nan)
+        raise
+    tell(folder, number, value)
+    return value
+
+
+def tell(folder: Path, number: int, value: float | None) -> None:
+    """End trial `number`: with its value, as failed where that is NaN, as pruned where it is None."""
+    optuna = library()
+    study = optuna.load_study(study_name=STUDY, storage=_storage(folder))
+    states = optuna.trial.TrialState
+    if value is None or isnan(value):
+        study.tell(number, state=states.PRUNED if value is None else states.FAIL)
+    else:
+        study.tell(number, value)
+
+
+def summary(folder: Path) -> str:
+    """How many trials ended how, and the best of them."""
+    study = library().load_study(study_name=STUDY, storage=_storage(folder))
+    states = [trial.state.name.lower() for trial in study.trials]
+    counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+    if "complete" not in states:
+        return f"{folder}: {counts}."
+    settings = " ".join(f"{key}={value}" for key, value in study.best_params.items())
+    return f"{folder}: {counts}. Best: trial {study.best_trial.number} with {study.best_value:.6g}: {settings}"
+
+
+def _storage(folder: Path) -> Any:
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    return JournalStorage(JournalFileBackend(str(folder / "study.log")))

@@ -1,0 +1,129 @@
+"""A search: what is proposed, pruned, resumed and told, and that it finds better settings than chance."""
+
+from collections.abc import Callable
+from math import nan
+from pathlib import Path
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from gnnlab.errors import Pruned, RunStopped, UsageError
+from gnnlab.search import Sampler, Search, lowest, run_trial, space, summary
+
+optuna = pytest.importorskip("optuna", reason="a search needs Optuna")
+KEYS = ("optimizer.lr=tag(log,interval(1e-4,1e-1))", "model.dropout=interval(0.0,0.5)", "model/conv=gin,gcn")
+
+
+def parsed(*overrides: str) -> tuple[list[str], dict]:
+    return space(OverridesParser.create().parse_overrides(list(overrides)))
+
+
+def search(folder: Path, count: int = 12, sampler: Sampler = "tpe", seed: int = 0) -> Search:
+    fixed, searched = parsed("model=mpnn", *KEYS)
+    return Search.under(folder, fixed, searched, count=count, maximize=False, sampler=sampler, seed=seed)
+
+
+def loss(overrides: list[str]) -> float:
+    """Least, 0, at lr = 1e-2, dropout 0.1 and gin."""
+    from math import log10
+
+    values = dict(override.split("=") for override in overrides)
+    away = abs(log10(float(values["optimizer.lr"])) + 2) + abs(float(values["model.dropout"]) - 0.1)
+    return away + (values["model/conv"] != "gin")
+
+
+def test_the_space_is_what_was_typed() -> None:
+    fixed, searched = parsed(
+        "model=mpnn", "seed=3", *KEYS, "model.num_layers=int(interval(2,6))", "model.width=range(8,20,4)"
+    )
+    assert fixed == ["model=mpnn", "seed=3"]
+    rate, dropout, conv, layers, width = searched.values()
+    assert (rate.low, rate.high, rate.log) == (1e-4, 1e-1, True)
+    assert (dropout.low, dropout.high, dropout.log) == (0.0, 0.5, False)
+    assert (conv.choices, width.choices) == (("gin", "gcn"), ("8", "12", "16"))
+    assert isinstance(layers, optuna.distributions.IntDistribution)
+    assert lowest(searched)[2:] == ["model/conv=gin", "model.num_layers=2", "model.width=8"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"), [("optimizer.lr=0.1", "keys to search"), ("a=tag(log,interval(0.0,1.0))", "no interval")]
+)
+def test_a_space_that_is_none_is_refused(typed: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        parsed(typed)
+
+
+def test_proposals_do_not_depend_on_interruptions(tmp_path: Path) -> None:
+    def go(folder: Path, most: int) -> list[list[str]]:
+        seen = []
+        for trial in search(folder).proposals():
+            if len(seen) == most:  # as if the process were killed here
+                break
+            seen.append(trial.overrides)
+            run_trial(search(folder).folder, trial.number, lambda watch, trial=trial: loss(trial.overrides))
+        return seen
+
+    whole = go(tmp_path / "whole", most=99)
+    parts = go(tmp_path / "parts", 3) + go(tmp_path / "parts", 4) + go(tmp_path / "parts", 99)
+    assert len(whole) == 12
+    assert parts == whole
+    assert "12 complete" in summary(search(tmp_path / "parts").folder)
+
+
+def test_two_processes_never_hold_the_same_trial(tmp_path: Path) -> None:
+    one, other = search(tmp_path).proposals(), search(tmp_path).proposals()
+    assert [next(one).number, next(other).number] == [0, 1]
+    one.close()
+    assert next(search(tmp_path).proposals()).number == 0
+
+
+def ended(folder: Path, run: Callable) -> str:
+    trial = next(iter(search(folder).proposals()))
+    try:
+        run_trial(search(folder).folder, trial.number, run)
+    except Exception as error:
+        return type(error).__name__
+    return summary(search(folder).folder)
+
+
+def test_every_end_is_recorded(tmp_path: Path) -> None:
+    def stopped(error: Exception) -> Callable:
+        def run(watch: Callable) -> float:
+            raise error
+
+        return run
+
+    assert "1 complete" in ended(tmp_path / "a", lambda watch: 0.5)
+    assert "1 fail" in ended(tmp_path / "b", lambda watch: nan)
+    assert "1 pruned" in ended(tmp_path / "c", stopped(Pruned("behind")))
+    assert ended(tmp_path / "d", stopped(RunStopped("NaN"))) == "RunStopped"
+    assert "1 fail" in summary(search(tmp_path / "d").folder)
+
+
+def test_a_trial_behind_the_median_is_pruned(tmp_path: Path) -> None:
+    def run(trial_loss: float) -> Callable:
+        def epochs(watch: Callable[[int, float], str | None]) -> float:
+            for epoch in range(10):
+                if reason := watch(epoch, trial_loss):
+                    raise Pruned(reason)
+            return trial_loss
+
+        return epochs
+
+    for trial in search(tmp_path, 8).proposals():
+        run_trial(search(tmp_path, 8).folder, trial.number, run(1.0 if trial.number < 7 else 2.0))
+    assert "7 complete, 1 pruned" in summary(search(tmp_path, 8).folder)
+
+
+def test_parzen_estimators_beat_chance(tmp_path: Path) -> None:
+    best = {}
+    for sampler in ("tpe", "random"):
+        best[sampler] = []
+        for seed in range(3):
+            study = search(tmp_path / sampler, 30, sampler, seed)
+            losses = [
+                run_trial(study.folder, trial.number, lambda watch, trial=trial: loss(trial.overrides))
+                for trial in study.proposals()
+            ]
+            best[sampler].append(min(losses))
+    assert sum(best["tpe"]) < sum(best["random"]), best

@@ -1,0 +1,60 @@
+"""SnoH v2: Wang et al., "The Snowflake Hypothesis: Training and Powering GNN with One Node One Receptive Field",
+KDD 2024.
+
+Nothing is learnt. What a layer's aggregation does to a node is δ_i^(ℓ) = 1 − cos(h_i, (Â h)_i), with GCN's Â; the node
+listens up to the first layer ℓ with δ_i^(ℓ) < ρ δ_i^(1), and no more from there on.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cosine_similarity
+
+from gnnlab.aggregation.node_depth import NodeDepth, check_share, listen
+from gnnlab.batch import Batch
+from gnnlab.nn.conv.gcn import normalised
+from gnnlab.nn.gate import Gate
+from gnnlab.ops import propagate
+
+
+class SnowflakeV2(NodeDepth):
+    """The first snowflake, by cosine distance (Wang et al. 2024): a node stops where listening no longer changes it.
+
+    `rho` is the release's stop_rate: 0.01 for GCN of 16 and 64 layers, 0.2 with batch norm at 32. 0 is the plain
+    backbone.
+    """
+
+    def __init__(self, depth: int, rho: float = 0.1) -> None:
+        super().__init__(depth)
+        check_share("rho", rho)
+        self.rho = rho
+
+    def forward(self, batch: Batch) -> Gate:
+        return Walk(batch, self.rho)
+
+    def depth(self, model: nn.Module, batch: Batch) -> Tensor:
+        walks: list[Any] = []
+        handle = self.register_forward_hook(lambda module, args, walk: walks.append(walk))
+        model(batch)
+        handle.remove()
+        return walks[0].depth
+
+
+class Walk:
+    """The gate of one forward pass, asked layer after layer; `depth` [N]: of the nodes, as far as it has come."""
+
+    def __init__(self, batch: Batch, rho: float) -> None:
+        self.batch, self.rho = batch, rho
+        self.depth = torch.zeros(batch.num_nodes, dtype=torch.long, device=batch.ptr.device)
+
+    @torch.no_grad()
+    def __call__(self, layer: int, x: Tensor) -> Tensor | None:
+        weight, loops = normalised(self.batch, None, x.dtype)
+        around = propagate(x, self.batch, edge_weight=weight, root=loops)
+        change = (1 - cosine_similarity(x, around, dim=-1)).clamp(min=0)
+        if layer == 0:
+            self.at_first = change
+        listens = (self.depth == layer) & ((layer == 0) | (change >= self.rho * self.at_first))
+        self.depth += listens
+        return listen(self.batch, self.depth)(layer, x)

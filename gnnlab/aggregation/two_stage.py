@@ -1,0 +1,109 @@
+"""Snowflakes that find the depths of the nodes in a training of its own, and train the backbone anew with them."""
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from gnnlab.aggregation.node_depth import NodeDepth, listen
+from gnnlab.batch import Batch
+from gnnlab.errors import UsageError
+from gnnlab.nn.gate import Gate
+from gnnlab.packed import Packed
+from gnnlab.trainer.ema import copy_of
+from gnnlab.trainer.method import Splits
+from gnnlab.trainer.phase import Phase
+from gnnlab.trainer.protocols import SplitLoader, Task
+
+
+class TwoStage(NodeDepth):
+    """A first phase learns what depths follow from; the phase "gated" trains the backbone from its first weights.
+
+    `gated`: which of the two this model is in. What the first has learnt is frozen in the second, and kept with the
+    model: a batch that does not carry its depths (node attribute "depth") gets them from that.
+    """
+
+    first: str
+    gated: Tensor
+
+    def __init__(self, layers: int, stage1_epochs: int | None) -> None:
+        super().__init__(layers)
+        if stage1_epochs is not None and stage1_epochs < 1:
+            raise UsageError(f"aggregation.stage1_epochs={stage1_epochs}: at least 1, or null for as many as later.")
+        self.stage1_epochs = stage1_epochs
+        self.register_buffer("gated", torch.tensor(False))
+        self.found: list[tuple[Packed, dict[str, Tensor], Tensor]] = []
+
+    @abstractmethod
+    def explore(self, batch: Batch) -> Gate:
+        """The gate of the first phase."""
+
+    @abstractmethod
+    def find(self, batch: Batch) -> Tensor:
+        """[N] the depths that follow from what was learnt, of a batch on the CPU."""
+
+    def forward(self, batch: Batch) -> Gate:
+        return listen(batch, self.depth(self, batch), self.end) if self.gated else self.explore(batch)
+
+    def depth(self, model: nn.Module, batch: Batch) -> Tensor:
+        if "depth" in batch.node:
+            return batch.node["depth"]
+        return batch.once("depth", lambda batch: self.find(batch.to("cpu")).to(batch.ptr.device))
+
+    def phases(self, phases: Sequence[Phase], model: nn.Module, task: Task, splits: Splits) -> Sequence[Phase]:
+        fresh = {name: value for name, value in copy_of(model).items() if not name.startswith("aggregation.")}
+
+        def explore(model: nn.Module) -> None:
+            self.gated.fill_(False)
+            self.requires_grad_(True)
+
+        def gate(model: nn.Module) -> None:
+            model.load_state_dict(fresh, strict=False)
+            self.gated.fill_(True)
+            self.requires_grad_(False)
+
+        (only,) = phases
+        carrying = {name: WithDepth(loader, self) for name, loader in splits.items()}
+        return [
+            replace(only, name=self.first, epochs=self.stage1_epochs or only.epochs).also(on_start=explore),
+            replace(only, name="gated").also(on_start=gate, loaders=carrying),
+        ]
+
+    def of(self, graphs: Packed) -> Tensor:
+        """[N] the depths of a split, found once; splits that are parts of one graph share them."""
+        state = self.state_dict()
+        for seen, then, depth in self.found:
+            if _same(seen, graphs) and all(torch.equal(then[name], value) for name, value in state.items()):
+                return depth
+        self.found = [entry for entry in self.found if not _same(entry[0], graphs)]
+        depth = self.find(graphs.batch())
+        self.found.append((graphs, copy_of(self), depth))
+        return depth
+
+
+class WithDepth:
+    """A loader whose batches carry the depths that its policy has found, as the node attribute "depth"."""
+
+    def __init__(self, loader: SplitLoader, policy: TwoStage) -> None:
+        self.loader, self.policy = loader, policy
+
+    @property
+    def packed(self) -> Packed:
+        return self.loader.packed
+
+    def over(self, packed: Packed) -> "WithDepth":
+        return WithDepth(self.loader.over(packed), self.policy)
+
+    def num_batches(self, epoch: int = 0) -> int:
+        return self.loader.num_batches(epoch)
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        return self.loader.over(self.packed.with_node(depth=self.policy.of(self.packed))).epoch(epoch, start)
+
+
+def _same(one: Packed, other: Packed) -> bool:
+    """Whether two splits are of one graph: the same edges and features in memory."""
+    mine, others = ((graphs.edge_index, graphs.node.get("x", graphs.ptr)) for graphs in (one, other))
+    return all(a.data_ptr() == b.data_ptr() and a.shape == b.shape for a, b in zip(mine, others, strict=True))

@@ -1,0 +1,60 @@
+"""The small graph as a dataset to choose, and trainings of it that can be stopped."""
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from omegaconf import DictConfig
+
+from gnnlab import compose
+from gnnlab.config import build
+from gnnlab.run import Prepared, prepare
+from gnnlab.trainer.state import FitResult
+
+QUICK = """
+model=mpnn model/conv=gcn model/head=flat model.hidden_dim=8 model.num_layers=3 model.dropout=0.2
+dataset=small encoding=[] preset=none allow=[tests] optimizer=adam optimizer.lr=0.01 scheduler=constant logger=csv
+trainer.max_epochs=4 trainer.device=cpu trainer.progress=false
+""".split()
+
+
+@pytest.fixture(scope="session")
+def composed(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., DictConfig]:
+    """The config of a quick run on the small graph, with further overrides."""
+    folder = tmp_path_factory.mktemp("conf")
+    (folder / "dataset").mkdir()
+    (folder / "dataset" / "small.yaml").write_text("_target_: tests.aggregation.small.Small\nkind: plain\n")
+    data = tmp_path_factory.mktemp("data")
+    return lambda *overrides: compose(*QUICK, f"data.root={data}", *overrides, config_dir=folder)
+
+
+@pytest.fixture
+def fit(composed: Callable[..., DictConfig], tmp_path: Path) -> Callable[..., tuple[Prepared, FitResult, Path]]:
+    """Trains in the folder of that name; `stop`: a phase and the step of it after which a signal comes."""
+
+    def fit(name: str, *overrides: str, stop: tuple[int, int] | None = None, resume: bool = False):
+        cfg, folder = composed(*overrides), tmp_path / name
+        folder.mkdir(exist_ok=True)
+        made = prepare(cfg)
+        if stop:
+            phase, at = stop
+            made.phases[phase] = made.phases[phase].also(
+                on_step_end=lambda model, step: signal.raise_signal(signal.SIGTERM) if step == at else None
+            )
+        loggers = [build(section)(folder=folder) for section in cfg.logger.values()]
+        parts = made.model, made.task, made.loaders, build(cfg.optimizer), build(cfg.scheduler), loggers, folder
+        return made, build(cfg.trainer).fit(*parts, made.phases, resume=resume), folder
+
+    return fit
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    """The same bits in the files of two runs: weights, best weights, history."""
+    assert (one / "metrics.csv").read_bytes() == (other / "metrics.csv").read_bytes()
+    for name in ("best.pt", "checkpoint.pt"):
+        a, b = (torch.load(folder / name, weights_only=True) for folder in (one, other))
+        a, b = (file.get("model", file) for file in (a, b))
+        assert a.keys() == b.keys()
+        assert all(torch.equal(a[key], b[key]) for key in a), name

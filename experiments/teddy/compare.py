@@ -1,0 +1,109 @@
+"""Test accuracy over the levels of sparsity, method beside method: a table, a figure, and where the claims hold.
+
+    python experiments/teddy/compare.py runs/teddy
+
+Claims (Seo et al. 2024): TEDDY is not below UGS at any level, and not below the dense run at the mild ones. Reads the
+runs of study.py; writes `results.csv` and `accuracy.png` beside this file.
+"""
+
+import argparse
+import csv
+from collections import defaultdict
+from pathlib import Path
+from statistics import mean, stdev
+
+import matplotlib
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
+
+from gnnlab.results.runs import Run, load
+
+HERE = Path(__file__).parent
+METHODS = ("dense", "random", "ugs", "wdglt", "teddy")
+Setting = tuple[str, str]
+Scores = dict[tuple[str, float], list[float]]
+
+
+def scores(runs: list[Run]) -> dict[Setting, Scores]:
+    """Test accuracies by (data set, model), and there by (method, share of edges that stay)."""
+    found: dict[Setting, Scores] = defaultdict(lambda: defaultdict(list))
+    for run in runs:
+        if run.complete:
+            sparsifier = run.config["sparsifier"]
+            method = sparsifier["_target_"].rpartition(".")[2].lower() if sparsifier else "dense"
+            conv = run.config["model"]["conv"]["_target_"].rpartition(".")[2].lower()
+            key = method, float(sparsifier["keep"]) if sparsifier else 1.0
+            found[run.result["dataset"], conv][key].append(100 * run.result["test"]["accuracy"])
+    return found
+
+
+def text(values: list[float]) -> str:
+    if not values:
+        return ""
+    spread = f" ± {stdev(values):.1f}" if len(values) > 1 else ""
+    return f"{mean(values):.1f}{spread} ({len(values)})"
+
+
+def table(setting: Setting, found: Scores) -> list[str]:
+    """Markdown: a row for each level."""
+    methods = [name for name in METHODS if name != "dense" and any(name == method for method, _ in found)]
+    keeps = sorted({keep for method, keep in found if method != "dense"}, reverse=True)
+    lines = [f"{setting[0]}, {setting[1]}: dense {text(found['dense', 1.0])}", ""]
+    lines += [f"| edges kept | {' | '.join(methods)} |", f"| --- |{' --- |' * len(methods)}"]
+    lines += [f"| {keep:.3f} | {' | '.join(text(found[name, keep]) for name in methods)} |" for keep in keeps]
+    return [*lines, "", *claims(found, keeps), ""]
+
+
+def claims(found: Scores, keeps: list[float]) -> list[str]:
+    """At which levels the mean of TEDDY is not below that of UGS, and of the dense run."""
+    said = []
+    for other in ("ugs", "random", "dense"):
+        levels = [keep for keep in keeps if found["teddy", keep] and found[other, 1.0 if other == "dense" else keep]]
+        below = [
+            f"{keep:.3f} ({gap:+.1f})"
+            for keep in levels
+            if (gap := mean(found["teddy", keep]) - mean(found[other, 1.0 if other == "dense" else keep])) < 0
+        ]
+        if levels:
+            where = f"below at {', '.join(below)}" if below else "never below"
+            said.append(f"TEDDY against {other}, {len(levels)} levels: {where}.")
+    return said
+
+
+def draw(everything: dict[Setting, Scores], path: Path) -> None:
+    """A panel for each setting: mean and standard deviation over the shares of edges."""
+    figure, panels = plt.subplots(
+        1, len(everything), figsize=(4 * len(everything), 3.4), squeeze=False, layout="constrained"
+    )
+    for axes, (setting, found) in zip(panels[0], sorted(everything.items()), strict=True):
+        if dense := found.get(("dense", 1.0)):
+            axes.axhline(mean(dense), color="black", linewidth=1, label="dense")
+        for method in METHODS[1:]:
+            points = sorted((keep, values) for (name, keep), values in found.items() if name == method and values)
+            if points:
+                spread = [stdev(values) if len(values) > 1 else 0.0 for _, values in points]
+                means = [mean(values) for _, values in points]
+                axes.errorbar([keep for keep, _ in points], means, spread, label=method, capsize=2, linewidth=1)
+        axes.set(title=", ".join(setting), xlabel="edges kept", ylabel="test accuracy / %", xlim=(1, 0.3))
+    panels[0][0].legend()
+    figure.savefig(path, dpi=120)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    everything = scores(load(parser.parse_args().folder))
+    with (HERE / "results.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["dataset", "conv", "method", "edges_kept", "test_accuracy"])
+        for setting, found in sorted(everything.items()):
+            for (method, keep), values in sorted(found.items()):
+                writer.writerows([*setting, method, keep, f"{value:.2f}"] for value in values)
+    for setting, found in sorted(everything.items()):
+        print("\n".join(table(setting, found)))
+    draw(everything, HERE / "accuracy.png")
+
+
+if __name__ == "__main__":
+    main()

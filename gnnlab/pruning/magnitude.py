@@ -1,0 +1,33 @@
+"""Magnitude pruning: a weight that is small is not needed (Han et al., NeurIPS 2015)."""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from gnnlab.pruning.one_shot import OneShot
+from gnnlab.pruning.rules import Rule, check, choose
+from gnnlab.pruning.weights import Also
+from gnnlab.trainer.method import Splits
+from gnnlab.trainer.phase import Phase
+from gnnlab.trainer.protocols import Task
+
+
+class Magnitude(OneShot):
+    """One-shot magnitude pruning (Han et al. 2015) of the trained model, by a `rule`, and training of what is left.
+
+    global: the smallest of all layers go. uniform, uniform_plus, erk: so many of each layer, see
+    `gnnlab.pruning.allocation`. lamp: the lowest LAMP scores go.
+    """
+
+    def __init__(
+        self, keep: float, rule: Rule = "global", epochs: int | None = None, also: tuple[Also, ...] = ()
+    ) -> None:
+        super().__init__(keep, epochs, also)
+        self.rule: Rule = rule
+
+    def phases(self, phases: Sequence[Phase], model: nn.Module, task: Task, splits: Splits) -> Sequence[Phase]:
+        check(self.rule, self.weights(model).values(), self.num_kept(model))
+        return super().phases(phases, model, task, splits)
+
+    def choose(self, model: nn.Module, weights: list[Tensor], count: int, splits: Splits) -> list[Tensor]:
+        return choose(self.rule, weights, count)

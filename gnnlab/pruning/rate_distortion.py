@@ -1,0 +1,77 @@
+"""Joint allocation by output distortion: Xu et al., "Efficient Joint Optimization of Layer-Adaptive Weight Pruning in
+Deep Neural Networks", ICCV 2023.
+"""
+
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gnnlab.batch import Batch
+from gnnlab.errors import UsageError
+from gnnlab.pruning.allocation import least_distortion
+from gnnlab.pruning.one_shot import OneShot
+from gnnlab.pruning.rules import largest
+from gnnlab.pruning.scores import highest
+from gnnlab.pruning.weights import Also
+from gnnlab.trainer.method import Splits
+from gnnlab.trainer.protocols import Task
+
+
+class RateDistortion(OneShot):
+    """Rate-distortion allocation (Xu et al. 2023): the shares of the layers that change the outputs least.
+
+    δ_l(a), the mean squared change of the outputs for `batches` training batches when layer l alone is pruned to the
+    share a of `levels`, is measured for all; the sum over the layers is minimised by dynamic programming. What rounding
+    leaves of the budget goes to the largest weights. `additivity` in the result: joint distortion over that sum.
+    """
+
+    def __init__(
+        self, keep: float, levels: int = 20, batches: int = 1, epochs: int | None = None, also: tuple[Also, ...] = ()
+    ) -> None:
+        super().__init__(keep, epochs, also)
+        if levels < 2 or batches < 1:
+            raise UsageError(f"pruning.levels={levels} must be at least 2, and pruning.batches={batches} at least 1.")
+        self.levels, self.batches = levels, batches
+        self.additivity: float | None = None
+
+    @torch.no_grad()
+    def choose(self, model: nn.Module, weights: list[Tensor], count: int, splits: Splits) -> list[Tensor]:
+        device = weights[0].device
+        batches = [batch.to(device) for batch in islice(splits["train"].epoch(0), self.batches)]
+        counts = [[weight.numel() * level // self.levels for level in range(self.levels + 1)] for weight in weights]
+        before = outputs(model, batches)
+        distortion = [
+            [self._change(model, batches, before, [weight], [kept]) for kept in options]
+            for weight, options in zip(weights, counts, strict=True)
+        ]
+        chosen = least_distortion(distortion, counts, count)
+        kept = [options[option] for options, option in zip(counts, chosen, strict=True)]
+        alone = sum(values[option] for values, option in zip(distortion, chosen, strict=True))
+        self.additivity = self._change(model, batches, before, weights, kept) / alone if alone else None
+        sure = largest(weights, kept)
+        return highest([w.abs().masked_fill(mask, torch.inf) for w, mask in zip(weights, sure, strict=True)], count)
+
+    def _change(
+        self, model: nn.Module, batches: Sequence[Batch], before: Tensor, weights: list[Tensor], kept: list[int]
+    ) -> float:
+        """The mean squared change of the outputs with so many of `weights` kept; these are as before afterwards."""
+        saved = [weight.clone() for weight in weights]
+        for weight, mask in zip(weights, largest(weights, kept), strict=True):
+            weight.mul_(mask)
+        after = outputs(model, batches)
+        for weight, value in zip(weights, saved, strict=True):
+            weight.copy_(value)
+        return float((after - before).double().square().mean())
+
+    def report(self, model: nn.Module, task: Task, splits: Splits, folder: Path) -> dict[str, Any]:
+        return super().report(model, task, splits, folder) | {"additivity": self.additivity}
+
+
+def outputs(model: nn.Module, batches: Sequence[Batch]) -> Tensor:
+    """What the model says in evaluation."""
+    model.eval()
+    return torch.cat([model(batch) for batch in batches])

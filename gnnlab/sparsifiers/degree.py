@@ -1,0 +1,16 @@
+"""Edges by the degrees of their ends alone: what TEDDY's score is compared with."""
+
+import torch
+from torch import Tensor
+
+from gnnlab.packed import Packed
+from gnnlab.sparsifiers.one_shot import OneShot
+
+
+class Degree(OneShot):
+    """The edges with the greatest 1 / √(d_i d_j), GCN's own weight (Kipf & Welling 2017): those of low degree stay."""
+
+    def score(self, graphs: Packed) -> Tensor:
+        source, target = graphs.edge_index
+        degree = torch.bincount(target, minlength=graphs.num_nodes).clamp(min=1).double()
+        return (degree[source] * degree[target]).rsqrt()

@@ -1,0 +1,174 @@
+"""GTSP: Liu et al., "Exploring Sparsity in Graph Transformers", Neural Networks 2024, in three phases.
+
+masks: shares fall from 1 to those of the plan as 1 − (1 − t)³ rises, tokens are drawn with noise, whose temperature
+falls tenfold, and each epoch ends with the heads and layers on that matter most. harden: at the plan's shares, without
+noise; heads and layers are settled. finetune: nothing is chosen any more but tokens, by the scores there are.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from gnnlab.errors import UsageError
+from gnnlab.results.record import flops_per_graph
+from gnnlab.sparsifiers.base import Sparsifier
+from gnnlab.sparsifiers.gtsp.compact import compacted, dense, install, seconds
+from gnnlab.sparsifiers.gtsp.cost import Plan, counted, measure, sample, sites
+from gnnlab.sparsifiers.gtsp.plan import plan
+from gnnlab.sparsifiers.gtsp.switches import LayerMask, Switch, leave_together
+from gnnlab.sparsifiers.gtsp.tokens import TokenMask
+from gnnlab.trainer.method import Splits
+from gnnlab.trainer.phase import Phase
+from gnnlab.trainer.protocols import Task
+
+
+class GTSP(Sparsifier):
+    """GTSP (Liu et al. 2024): tokens, heads and layers of a graph transformer go, to the share `keep` of its FLOPs.
+
+    `tokens` (the nodes that attend and are attended to), `heads`, `layers`: shares that stay; None: whatever `keep`
+    asks for, all without it. The epochs of the last phase are shared out: the share `masks` of them learns the masks,
+    `harden` settles them, the rest trains what is left. `measure`: time the compacted model beside the dense one.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ("heads",)
+
+    def __init__(
+        self,
+        keep: float | None = 0.7,
+        tokens: float | None = None,
+        heads: float | None = None,
+        layers: float | None = None,
+        temperature: float = 1.0,
+        masks: float = 0.5,
+        harden: float = 0.1,
+        measure: bool = False,
+    ) -> None:
+        for name, share in {"keep": keep, "tokens": tokens, "heads": heads, "layers": layers}.items():
+            if share is not None and not 0 < share <= 1:
+                raise UsageError(f"sparsifier.{name}={share} is a share that stays: above 0 and at most 1.")
+        if not temperature > 0 or min(masks, harden) < 0 or masks + harden >= 1:
+            raise UsageError(
+                f"sparsifier.temperature={temperature} must be above 0, sparsifier.masks={masks} and "
+                f"sparsifier.harden={harden} shares of the epochs that leave some for the rest."
+            )
+        self.keep, self.tokens, self.heads, self.layers = keep, tokens, heads, layers
+        self.temperature, self.masks, self.harden, self.measure = temperature, masks, harden, measure
+
+    def phases(self, phases: Sequence[Phase], model: nn.Module, task: Task, splits: Splits) -> Sequence[Phase]:
+        site = sites(model)[0]
+        if self.tokens is not None and self.tokens < 1 and not site.selects_tokens:
+            raise UsageError(
+                f"sparsifier.tokens={self.tokens}: {type(site).__name__} is no softmax attention of all nodes to all, "
+                "and takes them as they come. Leave sparsifier.tokens=null, and heads and layers go."
+            )
+        self.costs = measure(model, sample(splits["train"].packed))
+        self.plan = plan(self.costs, self.keep, self.tokens, self.heads, self.layers)
+        if self.plan == Plan(1.0, site.num_heads, self.costs.layers):
+            return phases
+        install(model, *(stays < 1 for stays in self.shares(1.0).values()))
+        *before, last = phases
+        masks, harden = (max(1, round(share * last.epochs)) for share in (self.masks, self.harden))
+        kept = Kept()
+
+        def learn(model: nn.Module) -> None:
+            for mask in masks_of(model):
+                mask.learns = True
+
+        def tighten(model: nn.Module, epoch: int) -> dict[str, float]:
+            self.leave(model, (epoch + 1) / masks)
+            if epoch + 1 == masks:
+                kept.take(model)
+            return self.shares((epoch + 1) / masks)
+
+        def settle(model: nn.Module) -> None:
+            kept.give(model)
+            self.leave(model, 1.0)
+            for mask in masks_of(model):
+                mask.learns = isinstance(mask, TokenMask)
+                if isinstance(mask, TokenMask):
+                    mask.noise = False
+
+        def freeze(model: nn.Module) -> None:
+            for mask in masks_of(model):
+                mask.learns = False
+                if isinstance(mask, TokenMask):
+                    mask.weight.requires_grad_(False)
+
+        rest = max(1, last.epochs - masks - harden)
+        return [
+            *before,
+            replace(last, name="masks", epochs=masks).also(on_start=learn, on_epoch_end=tighten, state={"gtsp": kept}),
+            replace(last, name="harden", epochs=harden).also(on_start=settle),
+            replace(last, name="finetune", epochs=rest).also(on_start=freeze),
+        ]
+
+    def shares(self, t: float) -> dict[str, float]:
+        """What stays of each kind once the share t of the masks' phase is over."""
+        whole = Plan(1.0, self.costs.site.num_heads, self.costs.layers)
+        aims = {name: aim / all_ for name, aim, all_ in zip(Plan._fields, self.plan, whole, strict=True)}
+        return {name: aim + (1 - aim) * (1 - t) ** 3 for name, aim in aims.items()}
+
+    @torch.no_grad()
+    def leave(self, model: nn.Module, t: float) -> None:
+        """Have the masks leave the shares of t; which heads and layers, by what matters."""
+        shares = self.shares(t)
+        for site in sites(model):
+            if isinstance(site.token_mask, TokenMask):
+                site.token_mask.keep.fill_(shares["tokens"])
+                site.token_mask.temperature.fill_(self.temperature * 0.1**t)
+            if isinstance(site.head_mask, Switch):
+                leave_together([site.head_mask], round(shares["heads"] * site.num_heads))
+        layers = [layer for layer in model.modules() if isinstance(layer, LayerMask)]
+        leave_together(layers, round(shares["layers"] * len(layers)))
+
+    def report(self, model: nn.Module, task: Task, splits: Splits, folder: Path) -> dict[str, Any]:
+        """FLOPs of a graph, counted of the dense and of the compacted model; what is left; how equal they are."""
+        graphs, device = sample(splits["val"].packed), next(model.parameters()).device
+        batch, whole, small = graphs.batch().to(device), dense(model), compacted(model)
+        before, after = counted(whole, graphs), counted(small, graphs)
+        with torch.no_grad():
+            difference = (model.eval()(batch) - small(batch)).abs().max()
+        modules = list(model.modules())
+        first = splits["val"].packed.batch(0, min(32, splits["val"].packed.num_graphs)).to(device)
+        found = {
+            "flops_per_graph": flops_per_graph(small, first),
+            "flops_dense": before / graphs.num_graphs,
+            "flops_sparse": after / graphs.num_graphs,
+            "flops_kept": after / before,
+            "difference": float(difference),
+            **{f"{name}_kept": share for name, share in self.shares(1.0).items()},
+            "heads": [site.head_mask.on.tolist() for site in sites(model) if isinstance(site.head_mask, Switch)],
+            "layers": [bool(layer.on) for layer in modules if isinstance(layer, LayerMask)],
+        }
+        if self.measure:
+            took = seconds({"dense": whole, "sparse": small}, batch)
+            found |= {f"seconds_{name}": value for name, value in took.items()}
+        return found
+
+
+class Kept:
+    """The weights at the end of the masks' phase: the best ones of that phase are those of its dense beginning."""
+
+    def __init__(self) -> None:
+        self.weights: dict[str, Tensor] = {}
+
+    def take(self, model: nn.Module) -> None:
+        self.weights = {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+    def give(self, model: nn.Module) -> None:
+        if self.weights:
+            model.load_state_dict(self.weights)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"weights": self.weights}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        self.weights = dict(state_dict["weights"])
+
+
+def masks_of(model: nn.Module) -> list[TokenMask | Switch]:
+    return [part for part in model.modules() if isinstance(part, TokenMask | Switch)]

@@ -1,0 +1,123 @@
+"""Masks that are trained: on every edge of one graph, as a gate, and on every weight, as a parametrization."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from gnnlab.batch import Batch
+from gnnlab.nn.gate import Gate, full
+from gnnlab.packed import Packed
+from gnnlab.trainer.method import Splits
+from gnnlab.trainer.protocols import SplitLoader
+
+
+class EdgeMask(nn.Module):
+    """A gate on the E edges of one graph, the same in every layer, on top of the `policy` there was.
+
+    `kept` [E]: which edges are left. While there is a `mask` [E], an edge weighs max(mask, 0), and 0 if it is not kept.
+    A batch without the edges that are gone (`left`) passes as it is.
+    """
+
+    kept: Tensor
+
+    def __init__(self, num_edges: int, policy: nn.Module | None) -> None:
+        super().__init__()
+        self.policy = policy
+        self.register_buffer("kept", torch.ones(num_edges, dtype=torch.bool))
+        self.register_parameter("mask", None)
+
+    def start(self) -> None:
+        """A new mask, ones."""
+        self.mask = nn.Parameter(torch.ones(len(self.kept), device=self.kept.device))
+
+    def stop(self) -> None:
+        """No mask from here on."""
+        self.mask = None
+
+    def forward(self, batch: Batch) -> Gate:
+        before: Gate = full if self.policy is None else self.policy(batch)
+        if self.mask is None or batch.num_edges != len(self.kept):
+            return before
+        own = torch.where(self.kept, self.mask, 0.0).relu()
+
+        def gate(layer: int, x: Tensor) -> Tensor:
+            weight = before(layer, x)
+            return own.to(x.dtype) if weight is None else own.to(x.dtype) * weight
+
+        return gate
+
+
+class Left:
+    """A loader of the graph with those edges that `edges` keeps at the time it is asked."""
+
+    def __init__(self, loader: SplitLoader, edges: EdgeMask) -> None:
+        self.loader, self.edges = loader, edges
+
+    @property
+    def packed(self) -> Packed:
+        return self.loader.packed.keep_edges(self.edges.kept.cpu())
+
+    def over(self, packed: Packed) -> SplitLoader:
+        return self.loader.over(packed)
+
+    def epoch(self, epoch: int, start: int = 0):
+        return self.over(self.packed).epoch(epoch, start)
+
+    def num_batches(self, epoch: int = 0) -> int:
+        return self.loader.num_batches(epoch)
+
+
+def left(splits: Splits, edges: EdgeMask) -> dict[str, Left]:
+    """The splits without the edges that are gone."""
+    return {name: Left(loader, edges) for name, loader in splits.items()}
+
+
+class WeightMask(nn.Module):
+    """θ ↦ θ ⊙ mask, ones at first, 0 for ever where not `kept`."""
+
+    kept: Tensor
+
+    def __init__(self, kept: Tensor) -> None:
+        super().__init__()
+        self.mask = nn.Parameter(torch.ones(kept.shape, device=kept.device))
+        self.register_buffer("kept", kept)
+
+    def forward(self, weight: Tensor) -> Tensor:
+        return weight * torch.where(self.kept, self.mask, 0.0)
+
+
+def put_on(model: nn.Module, kept: Mapping[str, Tensor]) -> list[WeightMask]:
+    """A mask on each of these parameters of `model`."""
+    masks = []
+    for name, value in kept.items():
+        module, own = owner(model, name)
+        masks.append(WeightMask(value))
+        parametrize.register_parametrization(module, own, masks[-1])
+    return masks
+
+
+def take_off(model: nn.Module, names: Sequence[str]) -> dict[str, WeightMask]:
+    """The masks on these parameters, which are as without them again; none where there are none.
+
+    Parameters come back behind the others of their module: they are sorted by name then, and so they are where there
+    were no masks, for an optimizer's state knows parameters by their order.
+    """
+    found = {}
+    for name in names:
+        module, own = owner(model, name)
+        if parametrize.is_parametrized(module, own):
+            (found[name],) = module.parametrizations[own]  # pyright: ignore[reportIndexIssue, reportArgumentType]
+            parametrize.remove_parametrizations(module, own, leave_parametrized=False)
+    for module in dict.fromkeys(owner(model, name)[0] for name in names):
+        for own, parameter in sorted(module.named_parameters(recurse=False)):
+            delattr(module, own)
+            module.register_parameter(own, parameter)
+    return found
+
+
+def owner(model: nn.Module, name: str) -> tuple[nn.Module, str]:
+    """The module that a parameter of `model` belongs to, and its name there."""
+    path, _, own = name.rpartition(".")
+    return model.get_submodule(path), own

@@ -1,0 +1,136 @@
+"""One-shot sparsifiers: exact counts of pairs, nested sets, the laws, and what they say of a wrong `keep`."""
+
+from itertools import pairwise
+
+import networkx as nx
+import pytest
+import torch
+from torch import Tensor
+
+from gnnlab.errors import UsageError
+from gnnlab.packed import Packed
+from gnnlab.sparsifiers import resistance
+from gnnlab.sparsifiers.effective_resistance import EffectiveResistance
+from gnnlab.sparsifiers.forest import forest
+from gnnlab.sparsifiers.pairs import pairs
+from gnnlab.sparsifiers.spanning_forest import SpanningForest
+from gnnlab.testing import sample
+from tests.sparsifiers.parts import make, one_shot_names
+
+KEEPS = (1.0, 0.9, 0.7, 0.5, 0.2, 0.05)
+
+
+def ends(graphs: Packed) -> set[tuple[int, int]]:
+    return set(map(tuple, graphs.edge_index.t().tolist()))
+
+
+def pairs_of(graphs: Packed) -> Tensor:
+    """[G] how many pairs each graph has."""
+    _, edge = pairs(graphs)
+    owner = torch.searchsorted(graphs.edge_ptr, edge, right=True) - 1
+    return torch.bincount(owner, minlength=graphs.num_graphs)
+
+
+@pytest.mark.parametrize("name", one_shot_names())
+def test_exactly_the_share_of_each_graphs_pairs_stays(name: str) -> None:
+    graphs = sample()
+    for keep in KEEPS:
+        total, left = pairs_of(graphs), make(name, keep).shrunk(graphs)
+        assert pairs_of(left).tolist() == [int(n) - int((1 - keep) * int(n) + 1e-9) for n in total]
+        assert ends(left) == {(j, i) for i, j in ends(left)}
+
+
+@pytest.mark.parametrize("name", one_shot_names())
+def test_a_smaller_share_is_a_part_of_a_larger_one(name: str) -> None:
+    sets = [ends(make(name, keep).shrunk(sample())) for keep in KEEPS]
+    assert all(less <= more for more, less in pairwise(sets))
+
+
+@pytest.mark.parametrize("name", one_shot_names())
+def test_what_stays_of_a_graph_depends_on_it_alone(name: str) -> None:
+    graphs = sample()
+    together = make(name, 0.5).shrunk(graphs)
+    for i in range(graphs.num_graphs):
+        alone = make(name, 0.5).shrunk(graphs.take(torch.tensor([i])))
+        assert torch.equal(alone.edge_index, together.take(torch.tensor([i])).edge_index)
+
+
+@pytest.mark.parametrize("name", one_shot_names())
+def test_keep_one_is_the_same_data(name: str) -> None:
+    graphs = sample()
+    assert make(name, 1.0).shrunk(graphs) is graphs
+
+
+@pytest.mark.parametrize("keep", [0.0, -0.1, 1.01])
+def test_a_share_that_cannot_be_is_refused(keep: float) -> None:
+    with pytest.raises(UsageError, match=rf"sparsifier.keep={keep} .* above 0 and at most 1"):
+        make("random", keep)
+
+
+def test_self_loops_stay_and_directed_edges_are_pairs_of_their_own() -> None:
+    index = torch.tensor([[0, 0, 1, 2, 3, 1], [0, 1, 2, 3, 0, 1]])
+    graphs = Packed.from_tensors(torch.tensor([4]), torch.tensor([6]), index)
+    left = make("teddy", 0.5).shrunk(graphs)
+    assert {(0, 0), (1, 1)} <= ends(left)
+    assert left.num_edges == 2 + 2
+
+
+def networkx_of(graphs: Packed) -> nx.Graph:
+    graph = nx.Graph()
+    graph.add_nodes_from(range(graphs.num_nodes))
+    graph.add_edges_from(graphs.edge_index.t().tolist())
+    return graph
+
+
+def test_a_forest_spans_every_component_and_has_no_cycle() -> None:
+    graphs = sample()
+    chosen = graphs.keep_edges(forest(graphs, torch.rand(graphs.num_edges)))
+    assert nx.is_forest(networkx_of(chosen))
+    parts = nx.number_connected_components
+    assert parts(networkx_of(chosen)) == parts(networkx_of(graphs))
+
+
+def test_edges_beside_the_forest_go_first() -> None:
+    graphs = sample().take(torch.tensor([4]))  # 400 nodes
+    total, parts = int(pairs_of(graphs)), nx.number_connected_components(networkx_of(graphs))
+    needed = (graphs.num_nodes - parts) / total
+    left = SpanningForest(needed + 1 / total).shrunk(graphs)
+    assert nx.number_connected_components(networkx_of(left)) == parts
+    assert nx.is_forest(networkx_of(SpanningForest(needed - 1 / total).shrunk(graphs)))
+
+
+def test_resistances_of_series_parallel_and_complete_graphs() -> None:
+    cycle = torch.tensor([[0, 1, 2, 3, 4], [1, 2, 3, 4, 0]])
+    torch.testing.assert_close(resistance.exact(cycle, 5), torch.full((5,), 4 / 5, dtype=torch.double))
+    complete = torch.combinations(torch.arange(6)).t()
+    torch.testing.assert_close(resistance.exact(complete, 6), torch.full((15,), 2 / 6, dtype=torch.double))
+    barbell = torch.tensor([[0, 0, 1, 2, 3, 3, 4], [1, 2, 2, 3, 4, 5, 5]])
+    expected = torch.tensor([2 / 3] * 3 + [1.0] + [2 / 3] * 3, dtype=torch.double)
+    torch.testing.assert_close(resistance.exact(barbell, 8), expected)  # nodes 6 and 7 are isolated
+
+
+def test_resistances_of_a_graph_sum_to_nodes_less_components() -> None:
+    """Foster's theorem."""
+    graphs = sample()
+    score = EffectiveResistance(0.5).score(graphs)
+    _, edge = pairs(graphs)
+    loops = graphs.edge_index[0] == graphs.edge_index[1]
+    parts = nx.number_connected_components(networkx_of(graphs))
+    assert float(score[edge][~loops[edge]].sum()) == pytest.approx(graphs.num_nodes - parts, rel=1e-5)
+
+
+def test_the_estimate_is_near_the_exact_resistance() -> None:
+    graphs = sample().take(torch.tensor([4]))
+    _, edge = pairs(graphs)
+    ends = graphs.edge_index[:, edge]
+    exact, estimated = resistance.exact(ends, 400), resistance.estimated(ends, 400, width=400)
+    error = (estimated - exact).abs() / exact
+    assert error.mean() < 0.07  # √(2 / 400) = 0.07 is the standard deviation
+    assert error.max() < 0.3
+
+
+def test_bridges_stay_first() -> None:
+    barbell = torch.tensor([[0, 0, 1, 2, 3, 3, 4], [1, 2, 2, 3, 4, 5, 5]])
+    both = torch.cat([barbell, barbell.flip(0)], 1)
+    graphs = Packed.from_tensors(torch.tensor([6]), torch.tensor([14]), both)
+    assert (2, 3) in ends(EffectiveResistance(0.15).shrunk(graphs))

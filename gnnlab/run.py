@@ -4,7 +4,7 @@ check (gnnlab.config, before this) → seed → data → encodings → model →
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -20,12 +20,18 @@ from gnnlab.budget import widen
 from gnnlab.config import build, config_hash
 from gnnlab.datasets.loader import Loader
 from gnnlab.encodings import attach
+from gnnlab.errors import UsageError
+from gnnlab.nn.gate import Gated
+from gnnlab.nn.lsuv import lsuv
 from gnnlab.ops import backend
+from gnnlab.packed import Packed
 from gnnlab.results.folder import RunFolder
 from gnnlab.results.record import flops_per_graph, record, record_failure
 from gnnlab.spec import GraphSpec
 from gnnlab.tasks import Task, make_task
 from gnnlab.trainer import distributed
+from gnnlab.trainer.method import Method
+from gnnlab.trainer.phase import Phase
 from gnnlab.trainer.seed import seed_everything
 from gnnlab.trainer.signals import Interrupted
 
@@ -40,6 +46,13 @@ class Prepared:
     task: Task
     loaders: dict[str, Loader]
     model: nn.Module
+    methods: list[Method]
+    phases: list[Phase]
+
+    @property
+    def last(self) -> Mapping[str, Any]:
+        """The splits that the trained model is evaluated on."""
+        return self.phases[-1].loaders or self.loaders
 
 
 def prepare(cfg: DictConfig) -> Prepared:
@@ -54,16 +67,46 @@ def prepare(cfg: DictConfig) -> Prepared:
     if cfg.budget is not None:
         widen(cfg.model, cfg.budget, lambda: build(cfg.model, spec=spec, encodings=encodings))
     seed_everything(cfg.seed)
-    model = build(cfg.model, spec=spec, encodings=encodings)
-    return Prepared(spec, make_task(spec), loaders, model)
+    model, task = build(cfg.model, spec=spec, encodings=encodings), make_task(spec)
+    if cfg.init == "lsuv":
+        lsuv(model, next(loaders["train"].epoch(0)))
+    graphs = loaders["train"].packed
+    methods = [*gated(cfg, model, spec, graphs), *sparsified(cfg, spec, graphs), *pruned(cfg)]
+    phases: Sequence[Phase] = [Phase("train", cfg.trainer.max_epochs)]
+    for method in methods:
+        phases = method.phases(phases, model, task, loaders)
+    return Prepared(spec, task, loaders, model, methods, list(phases))
 
 
-def run(cfg: DictConfig) -> float:
+def gated(cfg: DictConfig, model: nn.Module, spec: GraphSpec, graphs: Packed) -> list[Method]:
+    """The aggregation policy that gates the edges of `model`, where one is chosen."""
+    if not cfg.get("aggregation"):
+        return []
+    if not isinstance(model, Gated) or not model.weighs_edges:
+        raise UsageError("aggregation=… has no edges to weigh: this model has no conv. Give it a model/conv.")
+    policy = build(cfg.aggregation, {"spec": spec, "graphs": graphs, "depth": len(model.layers)})
+    model.aggregation = policy
+    return [policy]
+
+
+def sparsified(cfg: DictConfig, spec: GraphSpec, graphs: Packed) -> list[Method]:
+    """The sparsifier, where one is chosen."""
+    if not cfg.get("sparsifier"):
+        return []
+    return [build(cfg.sparsifier, {"spec": spec, "graphs": graphs, "seed": cfg.seed})]
+
+
+def pruned(cfg: DictConfig) -> list[Method]:
+    """The pruning of weights, where one is chosen."""
+    return [build(cfg.pruning)] if cfg.get("pruning") else []
+
+
+def run(cfg: DictConfig, watch: Callable[[int, float], str | None] | None = None) -> float:
     """Train and test as `cfg` says, over every fold for `dataset.fold=all`.
 
-    Returns the best validation metric, its mean over the folds.
+    Returns the best validation metric, its mean over the folds. `watch`: see `Trainer.fit`; it sees the first fold.
     """
-    results = [run_one(one) for one in folds(cfg)]
+    results = [run_one(one, watch if index == 0 else None) for index, one in enumerate(folds(cfg))]
     metric = results[0]["metric"]
     tests = [result["test"][metric] for result in results]
     if distributed.rank() == 0:
@@ -84,14 +127,14 @@ def folds(cfg: DictConfig) -> Iterator[DictConfig]:
         yield one
 
 
-def run_one(cfg: DictConfig) -> dict[str, Any]:
+def run_one(cfg: DictConfig, watch: Callable[[int, float], str | None] | None = None) -> dict[str, Any]:
     """One training of one fold; returns what its `result.json` holds, also where it was complete before."""
     with ExitStack() as stack:
         stack.enter_context(distributed.team())
         folder = stack.enter_context(RunFolder.open(cfg, cfg.resume))
         if folder.status != "complete":
             try:
-                train(cfg, folder.path, resume=folder.status == "unfinished")
+                train(cfg, folder.path, folder.status == "unfinished", watch)
             except Exception as error:
                 if distributed.rank() == 0 and not isinstance(error, Interrupted):
                     record_failure(cfg, folder.path, error)
@@ -99,7 +142,7 @@ def run_one(cfg: DictConfig) -> dict[str, Any]:
         return distributed.collect(folder.result)[0]
 
 
-def train(cfg: DictConfig, folder: Path, resume: bool) -> None:
+def train(cfg: DictConfig, folder: Path, resume: bool, watch: Callable[[int, float], str | None] | None = None) -> None:
     """Prepare, fit, and write the result into `folder`."""
     trainer = build(cfg.trainer)
     made = prepare(cfg)
@@ -115,12 +158,18 @@ def train(cfg: DictConfig, folder: Path, resume: bool) -> None:
         build(cfg.scheduler),
         [build(section)(folder=folder) for section in (cfg.get("logger") or {}).values()],
         folder,
+        made.phases,
         resume=resume,
         fingerprint=config_hash(cfg),
+        watch=watch,
     )
     if distributed.rank() == 0:
-        graphs = made.loaders["val"].packed
+        graphs = made.last["val"].packed
         sample = graphs.batch(0, min(32, graphs.num_graphs)).to(next(made.model.parameters()).device)
-        record(cfg, folder, made.spec, made.model, fit, flops_per_graph(made.model, sample))
+        found = {}
+        for method in made.methods:
+            found |= method.report(made.model, made.task, made.last, folder)
+        flops = found.pop("flops_per_graph", None) or flops_per_graph(made.model, sample)
+        record(cfg, folder, made.spec, made.model, fit, flops, found)
     if fit.signal:
         raise Interrupted(f"{folder} is complete; stopped by a signal.", fit.signal)

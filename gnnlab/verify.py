@@ -57,7 +57,7 @@ def compute(cfg: DictConfig, weights: Path) -> dict[str, float]:
         return {
             f"{split}/{name}": value
             for split in ("val", "test")
-            for name, value in evaluate(forward, made.task, made.loaders[split].epoch(0), where).items()
+            for name, value in evaluate(forward, made.task, made.last[split].epoch(0), where).items()
         }
 
 

@@ -9,13 +9,28 @@ import pytest
 import gnnlab
 
 FLOORS = [
-    {"errors", "batch", "spec", "packed", "padding", "files", "cache", "ops", "config", "trainer", "results"},
+    {
+        "errors",
+        "batch",
+        "spec",
+        "packed",
+        "pairs",
+        "ragged",
+        "padding",
+        "files",
+        "cache",
+        "ops",
+        "config",
+        "trainer",
+        "results",
+        "search",
+    },
     {"encodings", "tasks"},
     {"nn"},
-    {"models", "datasets"},
+    {"models", "datasets", "aggregation", "pruning", "sparsifiers"},
     {"budget"},
     {"run"},
-    {"verify", "cli", "testing"},
+    {"verify", "cli", "plugins", "testing"},
     {"__main__"},
 ]
 FLOOR = {name: height for height, names in enumerate(FLOORS) for name in names}

@@ -1,10 +1,11 @@
 """Composing a config, checking it, and building its parts. Nothing here imports torch."""
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from omegaconf import DictConfig, open_dict
@@ -49,12 +50,13 @@ def compose(*overrides: str, config_dir: str | Path | None = None) -> DictConfig
     return cfg
 
 
-def build(section: DictConfig, **runtime: Any) -> Any:
+def build(section: DictConfig, offered: Mapping[str, Any] = MappingProxyType({}), **runtime: Any) -> Any:
     """What a section's `_target_` makes with its values and the run-time arguments.
 
     A section with `_partial_: true` gives a callable that waits for the rest. Run-time arguments reach
     the constructor as they are, and the factories among its values that name them too: a conv with an
-    argument `spec` gets the model's. Raises `UsageError` where the constructor refuses a value or a type.
+    argument `spec` gets the model's. What is `offered` reaches a constructor that names it. Raises
+    `UsageError` where the constructor refuses a value or a type.
     """
     from hydra.errors import InstantiationException
     from hydra.utils import instantiate
@@ -72,6 +74,8 @@ def build(section: DictConfig, **runtime: Any) -> Any:
             if isinstance(factory, partial):
                 asked = runtime.keys() & inspect.signature(factory.func).parameters.keys()
                 made.keywords[name] = partial(factory, **{argument: runtime[argument] for argument in asked})
+        asked = offered.keys() & inspect.signature(made.func).parameters.keys() if offered else ()
+        runtime |= {argument: offered[argument] for argument in asked}
     return make if section.get("_partial_") else make()
 
 

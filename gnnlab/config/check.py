@@ -37,8 +37,15 @@ Givers = Callable[[str], Sequence[str]]
 DATASET_FACTS = {
     "graph_level": "targets per graph",
     "node_level": "targets per node",
+    "edge_level": "targets per pair of nodes",
     "edge_attr": "edge features",
     "undirected": "undirected graphs",
+    "one_graph": "a single graph that all splits are parts of",
+}
+LOADER_FACTS = {"whole_graphs": "whole graphs in every batch"}
+MODEL_FACTS = {
+    "edge_weight": "layers that take weights for the edges",
+    "heads": "attention whose heads can be told apart",
 }
 
 
@@ -121,7 +128,9 @@ def check_keys(path: str, part: Mapping[str, Any], found: Signature, config: Map
         place, name = f"{path}.{key}", choice(path, chosen)
         if key in handed:
             raise UsageError(f"{place} cannot be set: the run itself hands {key} to {name}.")
-        if key in found.parameters:
+        if key in found.parameters and choice(place, chosen) != place and part[key] is None:
+            check_absent(place, found.parameters[key], name, chosen)
+        elif key in found.parameters:
             check_value(place, part[key], found.parameters[key], name)
         elif not found.open:
             known = [f"{path}.{other}" for other in own] + [other for other in paths(config) if other != place]
@@ -141,6 +150,12 @@ def check_value(place: str, value: Any, parameter: Parameter, name: str) -> None
     )
 
 
+def check_absent(place: str, parameter: Parameter, name: str, chosen: Chosen) -> None:
+    """A part that an option leaves out may be left out."""
+    if parameter.annotation is not None and not accepts(parameter.annotation, parameter.module, None):
+        raise UsageError(f"{choice(place, chosen)} does not fit: {name} cannot do without a {place.split('.')[-1]}.")
+
+
 def check_call(path: str, part: Mapping[str, Any], found: Signature, chosen: Chosen) -> None:
     """The part can be called: it takes what the run hands to it, and nothing else that it needs is missing."""
     handed, name = run_time(path), choice(path, chosen)
@@ -156,16 +171,32 @@ def check_call(path: str, part: Mapping[str, Any], found: Signature, chosen: Cho
 
 
 def check_needs(definitions: Mapping[str, Definition], chosen: Chosen, givers: Givers) -> None:
-    """Every fact a part needs is given by the dataset or an encoding."""
-    giving = [path for path in definitions if path == "dataset" or path.startswith("encoding.")]
+    """Every fact a part needs is given by the dataset, the loader, the model or an encoding."""
+    giving = [path for path in definitions if path.split(".")[0] in ("dataset", "loader", "model", "encoding")]
     given = {fact for path in giving for fact in facts(definitions[path], "gives")}
+    if _without_conv(definitions, chosen):
+        given -= {"edge_weight"}
+    others = [path for path in giving if path.split(".")[0] in ("dataset", "encoding")]
     for path, definition in definitions.items():
         for fact in facts(definition, "needs"):
             if fact in given:
                 continue
-            asked = ["dataset"] if fact in DATASET_FACTS else [other for other in giving if other != path]
-            names = " and ".join(choice(other, chosen) for other in asked)
-            refusal = f"{choice(path, chosen)} needs {DATASET_FACTS.get(fact, fact)}, which {names} does not give"
-            able = givers(fact)
+            asked = ["dataset"] if fact in DATASET_FACTS else ["loader"] if fact in LOADER_FACTS else others
+            asked = [_layer(fact, definitions, chosen)] if fact in MODEL_FACTS else asked
+            names = " and ".join(choice(other, chosen) for other in asked if other != path)
+            words = (DATASET_FACTS | LOADER_FACTS | MODEL_FACTS).get(fact, fact)
+            refusal = f"{choice(path, chosen)} needs {words}, which {names} does not give"
+            able = [] if "model.conv" in asked else givers(fact)
             more = f" (and {len(able) - 3} more)" if len(able) > 3 else ""
             raise UsageError(f"{refusal}; {' or '.join(able[:3])}{more} would." if able else f"{refusal}.")
+
+
+def _without_conv(definitions: Mapping[str, Definition], chosen: Chosen) -> bool:
+    return "model/conv" in chosen and "model.conv" not in definitions
+
+
+def _layer(fact: str, definitions: Mapping[str, Definition], chosen: Chosen) -> str:
+    """Where a model has what a fact is about: heads in its mixer, if one can be chosen."""
+    if fact == "edge_weight" and _without_conv(definitions, chosen):
+        return "model.conv"
+    return "model.mixer" if fact == "heads" and "model/mixer" in chosen else "model"

@@ -31,8 +31,9 @@ LEFT_OUT = (
 def config_hash(cfg: DictConfig) -> str:
     """8 hexadecimal digits of SHA-256; the order of keys does not matter."""
     config = plain(cfg)
-    if config.get("budget") is None:
-        config.pop("budget", None)
+    for key, value in {"budget": None, "init": "default"}.items():
+        if config.get(key, value) == value:
+            config.pop(key, None)
     for path in LEFT_OUT:
         *parents, key = path.split(".")
         section = config.get(parents[0]) if parents else config

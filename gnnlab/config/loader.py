@@ -100,6 +100,8 @@ def installed() -> Iterator[None]:
 
 def _preset(config_name: str | None, parsed: list[Override], repo: IConfigRepository) -> list[str]:
     """`preset=<model>_<dataset>` where there is such a preset and nothing chose another."""
+    if any(override.key_or_group == "preset" for override in parsed):
+        return []
     chosen = create_defaults_list(repo, config_name, parsed, prepend_hydra=True, skip_missing=False).overrides
     name = f"{chosen.known_choices.get('model')}_{chosen.known_choices.get('dataset')}"
     wanted = "preset" not in chosen.override_choices and repo.config_exists(f"preset/{name}")
@@ -113,9 +115,9 @@ def _allowed(parsed: Sequence[Override]) -> tuple[str, ...]:
 
 
 def _givers(fact: str, repo: IConfigRepository) -> list[str]:
-    """The dataset and encoding options that give `fact`, as typed."""
+    """The dataset, loader, model, mixer and encoding options that give `fact`, as typed."""
     found = []
-    for group in ("dataset", "encoding"):
+    for group in ("dataset", "loader", "model", "model/mixer", "encoding"):
         for option in repo.get_group_options(group):
             result = repo.load_config(f"{group}/{option}")
             for _, part in parts(OmegaConf.to_container(result.config) if result else None):

@@ -14,6 +14,7 @@ VALUES = {
     "out": "str",
     "resume": "str",
     "budget": "int | str | None",
+    "init": "Literal['default', 'lsuv']",
     "ops": "Literal['auto', 'fused', 'reference']",
     "allow": "list[str]",
 }
@@ -23,6 +24,9 @@ RUN_TIME = {
     "encoding.*": (),
     "loader": ("packed", "shuffle", "seed", "rank", "world"),
     "model": ("spec", "encodings"),
+    "aggregation": (),
+    "sparsifier": (),
+    "pruning": (),
     "model.conv": ("dim",),
     "model.mixer": ("dim",),
     "model.head": ("dim", "depth", "spec"),
@@ -31,10 +35,11 @@ RUN_TIME = {
     "trainer": (),
     "logger.*": ("folder",),
 }
+OFFERED = {"aggregation": ("spec", "graphs", "depth"), "sparsifier": ("spec", "graphs", "seed")}
 SECTIONS = {path.split(".")[0] for path in RUN_TIME}
 LISTS = {path.removesuffix(".*") for path in RUN_TIME if path.endswith(".*")}
 REQUIRED = ("data", "dataset", "loader", "model", "optimizer", "scheduler", "trainer")
-AT_ONCE = {"data", "dataset", "encoding", "model", "trainer"}
+AT_ONCE = {"data", "dataset", "encoding", "model", "aggregation", "sparsifier", "pruning", "trainer"}
 KEYWORDS = ("_target_", "_partial_")
 
 
@@ -44,8 +49,9 @@ def run_time(path: str) -> tuple[str, ...] | None:
 
 
 def on_request(path: str) -> tuple[str, ...]:
-    """What a part waiting inside another gets if its constructor names it: the arguments of the part around it."""
-    return RUN_TIME.get(path.rpartition(".")[0], ()) if path in RUN_TIME else ()
+    """What a part gets if its constructor names it: waiting inside another, the arguments of the part around it."""
+    around = RUN_TIME.get(path.rpartition(".")[0], ()) if path in RUN_TIME else ()
+    return OFFERED.get(path, around)
 
 
 def at_once(path: str) -> bool:

@@ -1,8 +1,8 @@
 """What learns: a model with the optimizer, the schedule and the averaged weights of its present phase."""
 
 import math
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,6 +14,7 @@ from gnnlab.ops import clip_grad_norm_
 from gnnlab.padding import Padding, check_model
 from gnnlab.trainer import cudagraph, device, distributed
 from gnnlab.trainer.cudagraph import CudaGraphs, Part
+from gnnlab.trainer.decay import parameter_groups
 from gnnlab.trainer.ema import EMA
 from gnnlab.trainer.evaluate import evaluate
 from gnnlab.trainer.phase import Phase
@@ -49,7 +50,7 @@ class Learner:
             phase.on_start(self.model)
         distributed.share(self.model.state_dict().values())
         self.parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        self.optimizer = self.make_optimizer(self.parameters)
+        self.optimizer = self.make_optimizer(parameter_groups(self.model))
         self.scheduler = self.make_scheduler(self.optimizer, epochs=phase.epochs, maximize=self.task.maximize)
         self.ema = EMA(self.model, self.settings.ema) if self.settings.ema is not None else None
         self.pad = self._padding(batches)
@@ -107,9 +108,13 @@ class Learner:
             distributed.share(self.model.state_dict().values())
             return evaluate(self.forward, self.task, split.epoch(0), self.device)
 
-    def averaged(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
         """Within it, the model carries the weights that are evaluated and kept."""
-        return self.ema.applied(self.model) if self.ema else nullcontext()
+        with self.ema.applied(self.model) if self.ema else nullcontext():
+            if self.ema and self.phase.on_average:
+                self.phase.on_average(self.model)
+            yield
 
     @property
     def lr(self) -> float:
@@ -118,4 +123,5 @@ class Learner:
     def parts(self) -> dict[str, Stateful]:
         """What a checkpoint must hold of it."""
         parts = {"model": self.model, "optimizer": self.optimizer, "scheduler": self.scheduler}
-        return parts | {k: v for k, v in {"ema": self.ema, "phase": self.phase.state}.items() if v}
+        own = {f"phase.{name}": part for name, part in self.phase.state.items()}
+        return parts | ({"ema": self.ema} if self.ema else {}) | own

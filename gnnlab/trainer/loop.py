@@ -22,7 +22,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from gnnlab.batch import Batch
-from gnnlab.errors import RunStopped, UsageError
+from gnnlab.errors import Pruned, RunStopped, UsageError
 from gnnlab.trainer import cudagraph, device, distributed
 from gnnlab.trainer.checkpoint import Checkpoints
 from gnnlab.trainer.ema import copy_of
@@ -96,12 +96,14 @@ class Trainer:
         phases: Sequence[Phase] | None = None,
         resume: bool = False,
         fingerprint: str = "",
+        watch: Callable[[int, float], str | None] | None = None,
     ) -> FitResult:
         """Train `model` on loaders "train", choose by "val", evaluate on "test"; it ends with its best weights.
 
         `optimizer(params)` and `scheduler(optimizer, epochs=…, maximize=…)` are called at the start of
         every phase; by default there is one, "train", of `max_epochs`. `folder` receives checkpoint.pt and
         best.pt. With `resume`, a checkpoint found there is continued; `fingerprint` says what it belongs to.
+        `watch(epoch, validation metric)` is called after every evaluation, and may say why to give up (`Pruned`).
         Raises `RunStopped` (NaN, no memory, `Interrupted` by a signal) and `UsageError` (checkpoint). A signal
         that comes when only the test is left lets it finish, see `FitResult.signal`.
         """
@@ -114,7 +116,7 @@ class Trainer:
             learner = Learner(self, model, task, optimizer, scheduler)
             told = Loggers(loggers if distributed.rank() == 0 else [])
             kept = Checkpoints(folder, self.checkpoint_every, fingerprint)
-            result = Fit(self, learner, loaders, phases, told, kept, signals, stepped).run(resume)
+            result = Fit(self, learner, loaders, phases, told, kept, signals, stepped, watch).run(resume)
             result.signal = signals.agreed()
             return result
 
@@ -131,6 +133,7 @@ class Fit:
     checkpoints: Checkpoints
     signals: StopSignals
     stepped: Callable[[], None]
+    watch: Callable[[int, float], str | None] | None = None
 
     def __post_init__(self) -> None:
         self.model, self.task = self.learner.model, self.learner.task
@@ -225,20 +228,31 @@ class Fit:
             row["phase"] = self.phase.name
         if self.phase.on_epoch_end:
             row.update(self.phase.on_epoch_end(self.model, state.phase_epoch) or {})
-        done = state.phase_epoch + 1
+        done, early = state.phase_epoch + 1, state.phase_epoch < self.phase.choose_from
+        if state.phase_epoch == self.phase.choose_from:
+            state.best, state.stale = None, 0
         if done % settings.eval_every == 0 or done == self.phase.epochs:
             row.update({f"val/{name}": value for name, value in learner.evaluate(self.loaders["val"]).items()})
             if not math.isfinite(row["val/loss"]):
                 raise NotFinite("validation loss", row["val/loss"], behind=1)
             self.choose_best(row)
         learner.scheduler.step(row.get(self.metric))
-        if settings.patience is not None and state.stale >= settings.patience:
+        if not early and settings.patience is not None and state.stale >= settings.patience:
             state.stopped = "patience"
-        elif settings.min_lr is not None and learner.lr < min(settings.min_lr, row["lr"]):
+        elif not early and settings.min_lr is not None and learner.lr < min(settings.min_lr, row["lr"]):
             state.stopped = "min_lr"
         timing = state.end_epoch(row)
         self.loggers.epoch(row, timing)
         self.progress.epoch(row, timing, state.best)
+        if self.watch and self.metric in row:
+            self.give_up(self.watch(row["epoch"], row[self.metric]) if distributed.rank() == 0 else None)
+
+    def give_up(self, reason: str | None) -> None:
+        """Keep the state and leave, if rank 0 has a reason to."""
+        reason = distributed.collect(reason)[0]
+        if reason:
+            self.save()
+            raise Pruned(f"Given up after epoch {self.state.epoch - 1}: {reason}. {self.checkpoints.advice}")
 
     def choose_best(self, row: Row) -> None:
         """Keep the weights just evaluated if they are the best of the phase."""

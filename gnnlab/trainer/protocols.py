@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from gnnlab.batch import Batch
+from gnnlab.packed import Packed
 
 Row = dict[str, Any]
 """One line of the history: {"epoch": 0, "train/loss": …, "lr": …, "val/loss": …, "val/mae": …}."""
@@ -19,6 +20,14 @@ class Loader(Protocol):
         ...
 
     def num_batches(self, epoch: int = 0) -> int: ...
+
+
+class SplitLoader(Loader, Protocol):
+    """A loader that knows its graphs, and can be had over others."""
+
+    packed: Packed
+
+    def over(self, packed: Packed) -> "SplitLoader": ...
 
 
 class Task(Protocol):

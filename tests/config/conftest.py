@@ -97,6 +97,7 @@ FILES = {
         out: runs
         resume: never
         budget: null
+        init: default
         ops: auto
         allow: []
         data: {_target_: standin.Root, mirror: "${oc.env:GNNLAB_MIRROR,null}"}

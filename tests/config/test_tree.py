@@ -14,7 +14,18 @@ def options(group: str) -> list[str]:
     return sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
 
 
-GROUPS = ("dataset", "model", "encoding", "optimizer", "scheduler", "trainer", "logger", "debug", "experiment")
+GROUPS = (
+    "dataset",
+    "loader",
+    "model",
+    "encoding",
+    "optimizer",
+    "scheduler",
+    "trainer",
+    "logger",
+    "debug",
+    "experiment",
+)
 CHOICES = [f"{group}={option}" for group in GROUPS for option in options(group)]
 PRESETS = [name for name in options("preset") if name != "none"]
 LAYERS = [f"model/{path.parent.name}={path.stem}" for path in sorted((conf_dir() / "model").glob("*/*.yaml"))]
@@ -22,7 +33,8 @@ LAYERS = [f"model/{path.parent.name}={path.stem}" for path in sorted((conf_dir()
 
 @pytest.mark.parametrize("choice", CHOICES)
 def test_every_option_composes(choice: str) -> None:
-    fixed = () if choice.startswith(("dataset=", "experiment=")) else ("dataset=zinc",)
+    dataset = "arxiv" if choice.startswith("loader=") else "zinc"
+    fixed = () if choice.startswith(("dataset=", "experiment=")) else (f"dataset={dataset}",)
     assert config_hash(gnnlab.compose(choice, *fixed))
 
 
@@ -33,7 +45,7 @@ def test_every_preset_is_picked_up_and_gives_way(name: str) -> None:
     published = gnnlab.compose(*pair)
     assert config_hash(published) == config_hash(gnnlab.compose(*pair, f"preset={name}"))
     assert config_hash(published) != config_hash(gnnlab.compose(*pair, "preset=none"))
-    for choice in ("encoding=none", "encoding=[rwse,lappe]", "scheduler=constant", "optimizer=sgd"):
+    for choice in ("encoding=none", "encoding=[rwse,degree]", "scheduler=constant", "optimizer=sgd"):
         gnnlab.compose(*pair, choice)
 
 
@@ -41,7 +53,8 @@ def test_every_preset_is_picked_up_and_gives_way(name: str) -> None:
 def test_every_layer_fits_or_is_refused_in_a_sentence(model: str, layer: str) -> None:
     refusal = ""
     try:
-        gnnlab.compose(f"model={model}", "dataset=zinc", layer)
+        dataset = "pcqm_contact" if layer == "model/head=dot" else "zinc"
+        gnnlab.compose(f"model={model}", f"dataset={dataset}", layer)
     except UsageError as error:
         refusal = str(error)
     impossible = model == "mpnn" and (layer == "model/conv=none" or "mixer" in layer)

@@ -99,7 +99,7 @@ def test_a_phase_resumes_with_its_state(tmp_path: Path) -> None:
             return (out - teacher(batch).detach()).square().mean()
 
         stop = partial(raise_at, stops)
-        return [Phase("dense", 2), Phase("student", 3, distill, begin, stop, state=teacher)]
+        return [Phase("dense", 2), Phase("student", 3, distill, begin, stop, state={"teacher": teacher})]
 
     def fit(folder: str, stops: set[int], resume: bool = False):
         return toy_fit(tmp_path / folder, Linear, method(stops), resume, scheduler=Constant)[1]

@@ -1,0 +1,45 @@
+"""What a phase says of averaged weights and of the epochs whose weights may be chosen."""
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from linear_toy import Linear, toy_fit
+from torch import nn
+
+from gnnlab.trainer import Phase
+from gnnlab.trainer.schedule import Constant
+
+
+def test_averages_are_handed_over_before_they_are_evaluated_and_kept(tmp_path: Path) -> None:
+    def clear(model: nn.Module) -> None:
+        for parameter in model.parameters():
+            parameter.data.zero_()
+
+    phases = [Phase("train", 3, on_average=clear)]
+    averaged, _ = toy_fit(tmp_path / "averaged", phases=phases, ema=0.5)
+    assert not any(parameter.any() for parameter in averaged.parameters())
+    plain, _ = toy_fit(tmp_path / "plain", phases=phases)
+    assert all(parameter.any() for parameter in plain.parameters())
+
+
+def test_weights_of_before_are_not_chosen_and_nothing_stops_before(tmp_path: Path) -> None:
+    """The model gets worse with every epoch: the best is the first that counts."""
+
+    def spoil(model: nn.Module, epoch: int) -> None:
+        for parameter in model.parameters():
+            parameter.data.add_(10.0 * (epoch + 1))
+
+    phases = [Phase("train", 7, on_epoch_end=spoil, choose_from=3)]
+    optimizer = partial(torch.optim.SGD, lr=1e-9)
+    _, result = toy_fit(tmp_path, phases=phases, optimizer=optimizer, scheduler=Constant, patience=2)
+    assert (result.best_epoch, result.stopped) == (3, "patience")
+    assert len(result.history) == 6
+
+
+@pytest.mark.parametrize("choose_from", [0, 2])
+def test_evaluated_every_other_epoch(tmp_path: Path, choose_from: int) -> None:
+    phases = [Phase("train", 6, choose_from=choose_from)]
+    _, result = toy_fit(tmp_path, partial(Linear, hidden=4), phases=phases, eval_every=2)
+    assert result.best_epoch >= choose_from

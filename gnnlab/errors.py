@@ -17,5 +17,5 @@ class RunStopped(Exception):
     """
 
 
-class Pruned(RunStopped):
+class GivenUp(RunStopped):
     """A run that a search has given up: it went well, and others go better."""

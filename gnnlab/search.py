@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from filelock import FileLock, Timeout
 
-from gnnlab.errors import Pruned, RunStopped, UsageError
+from gnnlab.errors import GivenUp, RunStopped, UsageError
 
 if TYPE_CHECKING:
     import optuna
@@ -162,7 +162,7 @@ def run_trial(folder: Path, number: int, run: Callable[[Watch], float]) -> float
     """
     try:
         value = run(watch(folder, number))
-    except Pruned as reason:
+    except GivenUp as reason:
         tell(folder, number, None)
         notice.info("%s", reason)
         return nan

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from gnnlab.errors import Pruned, RunStopped, UsageError
+from gnnlab.errors import GivenUp, RunStopped, UsageError
 from gnnlab.search import Sampler, Search, lowest, run_trial, space, summary
 
 optuna = pytest.importorskip("optuna", reason="a search needs Optuna")
@@ -95,7 +95,7 @@ def test_every_end_is_recorded(tmp_path: Path) -> None:
 
     assert "1 complete" in ended(tmp_path / "a", lambda watch: 0.5)
     assert "1 fail" in ended(tmp_path / "b", lambda watch: nan)
-    assert "1 pruned" in ended(tmp_path / "c", stopped(Pruned("behind")))
+    assert "1 pruned" in ended(tmp_path / "c", stopped(GivenUp("behind")))
     assert ended(tmp_path / "d", stopped(RunStopped("NaN"))) == "RunStopped"
     assert "1 fail" in summary(search(tmp_path / "d").folder)
 
@@ -105,7 +105,7 @@ def test_a_trial_behind_the_median_is_pruned(tmp_path: Path) -> None:
         def epochs(watch: Callable[[int, float], str | None]) -> float:
             for epoch in range(10):
                 if reason := watch(epoch, trial_loss):
-                    raise Pruned(reason)
+                    raise GivenUp(reason)
             return trial_loss
 
         return epochs

@@ -91,3 +91,12 @@ def test_a_search_from_the_command_line(tmp_path: Path) -> None:
     assert sweep(tmp_path, *keys).wait() == 0, (tmp_path / "log").read_text()
     assert "3 complete. Best: trial" in (tmp_path / "log").read_text()
     assert len(results(tmp_path)) == 3
+
+
+@pytest.mark.parametrize(("setting", "message"), [("sampler=foo", "tpe or random"), ("trials=many", "whole number")])
+def test_a_search_that_cannot_be_is_refused_in_a_line(tmp_path: Path, setting: str, message: str) -> None:
+    pytest.importorskip("optuna", reason="a search needs Optuna")
+    assert sweep(tmp_path, "hydra/sweeper=tpe", f"hydra.sweeper.{setting}", "seed=0,1").wait() == 2
+    log = (tmp_path / "log").read_text()
+    assert message in log
+    assert "Traceback" not in log

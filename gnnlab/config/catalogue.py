@@ -72,7 +72,7 @@ def _header(source: str) -> str:
     """The first sentence of the comment that a file begins with, if it does."""
     lines = [line for line in source.splitlines() if not line.startswith("# @package")]
     comment = " ".join(line.removeprefix("# ") for line in takewhile(lambda line: line.startswith("# "), lines))
-    return re.split(r"(?<=[.:]) (?=[A-Z])", comment)[0]
+    return re.split(r"(?<=[.]) (?=[A-Z])", comment)[0]
 
 
 def _docstring(definition: Definition) -> str:

@@ -18,6 +18,9 @@ def main(arguments: list[str] | None = None) -> int:
     except UsageError as error:
         print(error, file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"Cannot write {error.filename}: {error.strerror}. Name another place with -o.", file=sys.stderr)
+        return 2
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -29,7 +32,7 @@ def _parser() -> argparse.ArgumentParser:
     table = commands.add_parser("table", help="mean ± std (n) over seeds and folds, a row per configuration")
     table.add_argument("folder", type=Path, help="a folder of runs")
     rows = "rows by these keys: model,optimizer.lr"
-    table.add_argument("--rows", "--by", type=_names, default=[], metavar="KEY,KEY", help=rows)
+    table.add_argument("--by", type=_names, default=[], metavar="KEY,KEY", help=rows)
     table.add_argument("--columns", type=_names, default=[], metavar="KEY,KEY", help="columns by these keys: dataset")
     table.add_argument("--metric", type=_names, default=[], metavar="NAME,NAME", help="test/mae,val/mae,last/val/mae")
     costs = "numbers of result.json: parameters,seconds,method.sparsity"
@@ -77,7 +80,7 @@ def _names(text: str) -> list[str]:
 
 
 def _table(options: argparse.Namespace) -> int:
-    table = tabulate(load(options.folder), options.rows, options.metric, options.columns, options.costs)
+    table = tabulate(load(options.folder), options.by, options.metric, options.columns, options.costs)
     print(FORMATS[options.format](table), end="")
     return 0
 

@@ -62,7 +62,10 @@ def compare(a: Sequence[Run], b: Sequence[Run], metric: str = "test") -> list[Co
 
 def select(runs: Sequence[Run], conditions: str) -> list[Run]:
     """The runs of which `model=gps,optimizer.lr=0.001` is true. Raises `UsageError` where none is."""
-    wanted = dict(condition.split("=", 1) for condition in conditions.split(",") if "=" in condition)
+    split = [condition.partition("=") for condition in conditions.split(",")]
+    if odd := [key for key, sign, _ in split if not sign]:
+        raise UsageError(f"{odd[0]!r} is no condition: write model={odd[0]}, or whichever key it is a value of.")
+    wanted = {key: value for key, _, value in split}
     check(runs, wanted, ())
     found = [run for run in runs if all(says(run, key, value) for key, value in wanted.items())]
     if not found:

@@ -18,7 +18,7 @@ from torch import nn
 
 from gnnlab.batch import Batch
 from gnnlab.config.hashing import config_hash
-from gnnlab.errors import Pruned, RunStopped, UsageError
+from gnnlab.errors import GivenUp, RunStopped, UsageError
 from gnnlab.ops import backend
 from gnnlab.ops.flops import flop_counter
 from gnnlab.results.folder import now, write
@@ -85,7 +85,7 @@ def record_failure(cfg: DictConfig, folder: Path, error: Exception) -> None:
     expected = isinstance(error, UsageError | RunStopped)
     reason = str(error) if expected else f"{type(error).__name__}: {error}"
     identity = {"config_hash": config_hash(cfg), "seed": cfg.seed, "fold": OmegaConf.select(cfg, "dataset.fold")}
-    status = "pruned" if isinstance(error, Pruned) else "failed"
+    status = "given up" if isinstance(error, GivenUp) else "failed"
     result = {"status": status, "reason": reason, "finished": now(), **identity, **_request(), "code": code()}
     with suppress(OSError):
         _write(folder, result)

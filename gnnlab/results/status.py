@@ -18,7 +18,7 @@ from gnnlab.results.formats import plain_table
 from gnnlab.results.runs import Run, is_error, load, newest
 from gnnlab.results.table import why
 
-WORDS = ("complete", "stopped", "failed", "running")
+WORDS = ("complete", "given up", "stopped", "failed", "running")
 SILENCE = 600.0
 """Seconds without a line after which a run elsewhere counts as stopped, if ten of its epochs are no longer."""
 

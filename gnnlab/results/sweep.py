@@ -49,7 +49,7 @@ class SweepTable(Callback):
         failed = isnan(job_return.return_value)
         if failed:
             runs = [run for run in runs if run.result.get("finished", "") >= self.began]
-        given_up = any(run.result["status"] == "pruned" for run in runs)
+        given_up = any(run.result["status"] == "given up" for run in runs)
         self._note(
             runs=[str(run.folder) for run in runs],
             failed=failed and not given_up,

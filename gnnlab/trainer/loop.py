@@ -22,7 +22,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from gnnlab.batch import Batch
-from gnnlab.errors import Pruned, RunStopped, UsageError
+from gnnlab.errors import GivenUp, RunStopped, UsageError
 from gnnlab.trainer import cudagraph, device, distributed
 from gnnlab.trainer.checkpoint import Checkpoints
 from gnnlab.trainer.ema import copy_of
@@ -103,7 +103,7 @@ class Trainer:
         `optimizer(params)` and `scheduler(optimizer, epochs=…, maximize=…)` are called at the start of
         every phase; by default there is one, "train", of `max_epochs`. `folder` receives checkpoint.pt and
         best.pt. With `resume`, a checkpoint found there is continued; `fingerprint` says what it belongs to.
-        `watch(epoch, validation metric)` is called after every evaluation, and may say why to give up (`Pruned`).
+        `watch(epoch, validation metric)` is called after every evaluation, and may say why to give up (`GivenUp`).
         Raises `RunStopped` (NaN, no memory, `Interrupted` by a signal) and `UsageError` (checkpoint). A signal
         that comes when only the test is left lets it finish, see `FitResult.signal`.
         """
@@ -252,7 +252,7 @@ class Fit:
         reason = distributed.collect(reason)[0]
         if reason:
             self.save()
-            raise Pruned(f"Given up after epoch {self.state.epoch - 1}: {reason}. {self.checkpoints.advice}")
+            raise GivenUp(f"Given up after epoch {self.state.epoch - 1}: {reason}. {self.checkpoints.advice}")
 
     def choose_best(self, row: Row) -> None:
         """Keep the weights just evaluated if they are the best of the phase."""

@@ -105,3 +105,5 @@ def test_sides_are_folders_or_conditions(make_run, tmp_path, capsys):
     assert "no run has model.dim=3" in capsys.readouterr().err
     assert main(["compare", "model.dim=64", "nowhere", "--in", str(tmp_path)]) == 2
     assert "neither a folder" in capsys.readouterr().err
+    assert main(["compare", "model.dim=64,zinc", "model.dim=32", "--in", str(tmp_path)]) == 2
+    assert "'zinc' is no condition" in capsys.readouterr().err

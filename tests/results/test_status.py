@@ -42,19 +42,21 @@ def test_the_words(make_run, tmp_path):
     unfinished(make_run(0.1, seed=2), 2, 6, gone())
     (make_run(0.1, seed=3) / "result.json").write_text(json.dumps({"status": "failed", "reason": "Loss is NaN.\nMore"}))
     (make_run(0.1, seed=4) / "result.json").unlink()
+    (make_run(0.1, seed=5) / "result.json").write_text(json.dumps({"status": "given up", "reason": "Behind."}))
     states = {state.run.config["seed"]: state for state in status(load(tmp_path), now=10_000)}
     assert {seed: state.word for seed, state in states.items()} == {
         0: "complete",
         1: "running",
         2: "stopped",
         3: "failed",
+        5: "given up",
         4: "stopped",
     }
     assert [states[seed].epoch for seed in range(5)] == [3, 2, 2, 0, 0]
     assert states[0].best == "val/mae 0.2"
     text = show(list(states.values()))
     assert "Loss is NaN." in text
-    assert "5 runs: 1 complete, 2 stopped, 1 failed, 1 running; 3 s until the running ones end." in text
+    assert "6 runs: 1 complete, 1 given up, 2 stopped, 1 failed, 1 running; 3 s until the running ones end." in text
 
 
 def test_a_failed_run_that_is_on_again_is_running(make_run, tmp_path):

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
@@ -34,7 +34,13 @@ class Search(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> None:
-        """Run what is left of the trials, and say what was found."""
+        """Run what is left of the trials, and say what was found. Raises `UsageError` for settings that cannot be."""
+        if self.sampler not in get_args(search.Sampler):
+            known = " or ".join(get_args(search.Sampler))
+            raise UsageError(f"hydra.sweeper.sampler={self.sampler} is unknown: {known}.")
+        for name, value, least in (("trials", self.trials, 1), ("seed", self.seed, 0)):
+            if not isinstance(value, int) or value < least:
+                raise UsageError(f"hydra.sweeper.{name}={value} is no whole number of at least {least}.")
         parsed = OverridesParser.create(config_loader=self.loader).parse_overrides(arguments)
         fixed, searched = search.space(parsed)
         study = search.Search.under(

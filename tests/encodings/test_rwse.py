@@ -8,7 +8,15 @@ from torch_geometric.utils import from_networkx
 from gnnlab.encodings import dense
 from gnnlab.encodings.rwse import RWSE
 from gnnlab.errors import UsageError
+from gnnlab.ops import backend
 from gnnlab.packed import Packed
+
+
+@pytest.fixture(autouse=True, params=["auto", "reference"])
+def _served_by(request: pytest.FixtureRequest):
+    """The kernel, where there is a compiler, and plain torch."""
+    with backend.using(request.param):
+        yield
 
 
 def pack(*graphs: nx.Graph) -> Packed:
@@ -77,6 +85,12 @@ def test_large_graphs_agree_with_small_ones(monkeypatch, directed):
     monkeypatch.setattr(dense, "LARGEST_DENSE", 0)
     monkeypatch.setattr("gnnlab.encodings.rwse.COLUMN_ELEMENTS", 250)
     torch.testing.assert_close(rwse(*graphs), expected, atol=1e-6, rtol=0)
+
+
+def test_many_blocks_of_columns_agree_with_the_definition():
+    graphs = [nx.gnp_random_graph(n, 4 / n, seed=n) for n in (16, 17, 64, 65, 130)]
+    expected = torch.cat([by_definition(graph, 7) for graph in graphs])
+    torch.testing.assert_close(rwse(*graphs, steps=7).double(), expected, atol=1e-6, rtol=0)
 
 
 def test_does_not_depend_on_the_rest_of_the_split():

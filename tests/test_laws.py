@@ -41,6 +41,9 @@ COMPOSITIONS = sorted(
     | {f"model={model} encoding=[{encoding}]" for model in ("gps", "mpnn") for encoding in options("encoding")}
     | {f"model={model} model.norm={norm}" for model in ("gps", "mpnn") for norm in get_args(Norm)}
 )
+AT_NODE_LEVEL = [row for row in COMPOSITIONS if row.count("=") == 1 or "model/head" in row]
+"""Other parts do not know the level."""
+AT_EACH_LEVEL = [*((row, "graph") for row in COMPOSITIONS), *((row, "node") for row in AT_NODE_LEVEL)]
 AT_EDGE_LEVEL = [*(f"model={model}" for model in options("model")), *(f"model=gps model/head={head}" for head in HEADS)]
 
 
@@ -55,14 +58,12 @@ def composed(composition: str, level: Level) -> tuple[nn.Module, Packed]:
     return model, sample_for(model, encodings, level)
 
 
-@pytest.mark.parametrize("level", ["graph", "node"])
-@pytest.mark.parametrize("composition", COMPOSITIONS)
+@pytest.mark.parametrize(("composition", "level"), AT_EACH_LEVEL)
 def test_permutation(composition: str, level: Level) -> None:
     assert_permutation_equivariant(*composed(composition, level), node_level=level == "node")
 
 
-@pytest.mark.parametrize("level", ["graph", "node"])
-@pytest.mark.parametrize("composition", COMPOSITIONS)
+@pytest.mark.parametrize(("composition", "level"), AT_EACH_LEVEL)
 def test_batch_independence(composition: str, level: Level) -> None:
     assert_batch_independent(*composed(composition, level))
 

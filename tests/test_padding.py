@@ -32,7 +32,7 @@ COMPOSITIONS = sorted(
     | {f"model=gps model/conv=none model/mixer={mixer}" for mixer in options("model/mixer")}
     | {f"model=mpnn model/conv={conv} model/head=depthwise" for conv in options("model/conv")}
     | {f"model={model} model.norm={norm}" for model in ("gps", "mpnn") for norm in get_args(Norm)}
-    | {f"model={model} model/head=flat encoding=[{name}]" for model in ("gps", "mpnn") for name in options("encoding")}
+    | {f"model=mpnn model/head=flat encoding=[{name}]" for name in options("encoding")}
 )
 
 

@@ -75,6 +75,7 @@ def table(runs: Path, metrics: str) -> str:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
 
+@pytest.mark.slow
 def test_jobs_in_processes_of_their_own(tmp_path: Path) -> None:
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="needs hydra-joblib-launcher")
     keys = ("seed=0,1", "optimizer.lr=1e-3,-1", "trainer.max_epochs=1", "hydra/launcher=joblib")

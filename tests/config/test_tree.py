@@ -45,8 +45,8 @@ def test_every_preset_is_picked_up_and_gives_way(name: str) -> None:
     published = gnnlab.compose(*pair)
     assert config_hash(published) == config_hash(gnnlab.compose(*pair, f"preset={name}"))
     assert config_hash(published) != config_hash(gnnlab.compose(*pair, "preset=none"))
-    for choice in ("encoding=none", "encoding=[rwse,degree]", "scheduler=constant", "optimizer=sgd"):
-        gnnlab.compose(*pair, choice)
+    gnnlab.compose(*pair, "encoding=none", "scheduler=constant")
+    gnnlab.compose(*pair, "encoding=[rwse,degree]", "optimizer=sgd")
 
 
 @pytest.mark.parametrize(("model", "layer"), list(product(["gps", "mpnn"], LAYERS)))

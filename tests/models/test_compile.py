@@ -51,7 +51,7 @@ MODELS = {
     "SAN": lambda: SAN(sample_spec("graph"), [], Pyramid, 16, 1, 2),
     "Exphormer": lambda: Exphormer(sample_spec("graph"), [], GatedGCN, Pyramid, 16, 1, 2),
 }
-SELDOM = {"SAGE", "GATv2", "MoNet", "APPNP", "GCNII", "MixHop", "hub", "rms norm", "GNN+"}
+SELDOM = {"GIN", "GCN", "GAT", "PNA", "SAGE", "GATv2", "MoNet", "APPNP", "GCNII", "MixHop", "hub", "rms norm", "GNN+"}
 SELDOM |= {"graph transformer", "SAN", "Exphormer"}
 
 

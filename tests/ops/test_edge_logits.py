@@ -63,12 +63,12 @@ def products_case(heads: int, *widths: int) -> Case:
     "case",
     [
         gatv2_case(of_ends, 3, 1, 5, 23),
-        gatv2_case(of_all, 8, 4, 8, 16),
+        gatv2_case(of_all, 2, 4, 8, 16),
         gatv2_case(of_ends, 1, 7, 70),
         dot_case(of_ends, 3, 1, 5, 23),
-        dot_case(of_all, 8, 4, 8, 16),
+        dot_case(of_all, 2, 4, 8, 16),
         products_case(1, 7, 70),
-        products_case(4, 8, 18),
+        products_case(2, 8, 18),
     ],
     ids=str,
 )

@@ -1,7 +1,7 @@
 """The offline halves of the encodings beside PyG's transforms, on one thread each.
 
-All three splits; the two alternate, medians over the repeats. PyG's `AddLaplacianEigenvectorPE` normalises
-the Laplacian and leaves out the first vector; so does ours here.
+ZINC, all three splits, and 500 molecules of Peptides-func; the two alternate, medians over the repeats. PyG's
+`AddLaplacianEigenvectorPE` normalises the Laplacian and leaves out the first vector; so does ours here.
 """
 
 import logging
@@ -14,8 +14,9 @@ from torch_geometric.transforms import AddLaplacianEigenvectorPE, AddRandomWalkP
 from gnnlab.encodings.dense import one_thread
 from gnnlab.encodings.lappe import LapPE
 from gnnlab.encodings.rwse import RWSE
-from kernels.bench.graphs import as_pyg, zinc
-from kernels.bench.measure import Row, clock
+from gnnlab.packed import Packed
+from kernels.bench.graphs import as_pyg, peptides, zinc
+from kernels.bench.measure import SETTINGS, Row, clock
 
 REPEATS = 3
 PAIRS = {
@@ -32,9 +33,13 @@ PAIRS = {
 
 
 def rows() -> Iterator[Row]:
-    """One row per encoding: median seconds over all splits."""
+    """A row for each encoding and set of graphs: median seconds for all of them."""
     logging.getLogger("gnnlab.encodings").setLevel(logging.ERROR)
-    name, splits = zinc()
+    yield from of(*zinc())
+    yield from of("Peptides-func", [peptides(8 if SETTINGS.quick else 500)])
+
+
+def of(name: str, splits: list[Packed]) -> Iterator[Row]:
     data = [graph for split in splits for graph in as_pyg(split)]
     ours: dict[str, list[float]] = {what: [] for what in PAIRS}
     theirs: dict[str, list[float]] = {what: [] for what in PAIRS}

@@ -35,7 +35,7 @@ report: $(READY)
 	$(VENV)/bin/python -m gnnlab.results report $(FOLDER) $(ARGS)
 
 docs: $(VENV)/.docs
-	$(VENV)/bin/python -m mkdocs build -q $(ARGS)
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build -q $(ARGS)
 
 notebooks: $(VENV)/.notebooks
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --nbmake --nbmake-kernel=python3 notebooks $(ARGS)

@@ -26,7 +26,7 @@ from gnnlab.nn.lsuv import lsuv
 from gnnlab.ops import backend
 from gnnlab.packed import Packed
 from gnnlab.results.folder import RunFolder
-from gnnlab.results.record import flops_per_graph, record, record_failure
+from gnnlab.results.record import flops_per_graph, record, record_failure, sums_per_graph
 from gnnlab.spec import GraphSpec
 from gnnlab.tasks import Task, make_task
 from gnnlab.trainer import distributed
@@ -170,6 +170,7 @@ def train(cfg: DictConfig, folder: Path, resume: bool, watch: Callable[[int, flo
         for method in made.methods:
             found |= method.report(made.model, made.task, made.last, folder)
         flops = found.pop("flops_per_graph", None) or flops_per_graph(made.model, sample)
-        record(cfg, folder, made.spec, made.model, fit, flops, found)
+        sums = sums_per_graph(made.model, sample)
+        record(cfg, folder, made.spec, made.model, fit, flops, found, sums)
     if fit.signal:
         raise Interrupted(f"{folder} is complete; stopped by a signal.", fit.signal)

@@ -9,12 +9,14 @@ from torch import nn
 
 from gnnlab.batch import Batch
 from gnnlab.errors import RunStopped
+from gnnlab.nn.conv.gcn import GCN
 from gnnlab.nn.linear import MLP
 from gnnlab.ops import backend
 from gnnlab.packed import Packed
-from gnnlab.results.record import code, environment, flops_per_graph, record, record_failure
+from gnnlab.results.record import code, environment, flops_per_graph, record, record_failure, sums_per_graph
 from gnnlab.results.runs import read
 from gnnlab.spec import GraphSpec
+from gnnlab.testing import sample
 from gnnlab.trainer.state import FitResult
 
 SPEC = GraphSpec("zinc", "graph", "regression", 1, "mae")
@@ -47,6 +49,19 @@ def test_flops_are_two_per_multiplication_per_graph():
     model = Linear().train()
     assert flops_per_graph(model, two_graphs()) == 2 * 10 * (3 * 5 + 5 * 1) / 2
     assert model.training
+
+
+def test_sums_are_one_for_each_number_that_comes_along_an_edge():
+    class Layer(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = GCN(8)
+
+        def forward(self, batch):
+            return self.conv(torch.randn(batch.num_nodes, 8), None, batch)[0]
+
+    graphs = sample().take(torch.tensor([3, 6]))
+    assert sums_per_graph(Layer(), graphs.batch()) == graphs.num_edges * 8 / 2
 
 
 def test_flops_do_not_depend_on_who_serves():

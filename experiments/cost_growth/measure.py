@@ -3,7 +3,8 @@
     python experiments/cost_growth/measure.py            # measures, then draws
     python experiments/cost_growth/measure.py --draw     # draws results.csv again
 
-Writes `results.csv`, `slopes.csv` and `growth.png` beside it. One thread, Linux (peaks are the kernel's own count).
+Writes `results.csv`, `slopes.csv` and `growth.png` beside it. Seconds are those that the process had on the processor,
+in one thread, so that other processes disturb little; peaks of memory are Linux's own count.
 """
 
 import argparse
@@ -31,8 +32,11 @@ HERE = Path(__file__).parent
 NODES = [1 << power for power in (10, 12, 14, 16, 18)]
 MOST = {"attention": 1 << 14}
 """Where a step would take minutes, sizes end here."""
+ENOUGH = 2.0
+"""Seconds after which a size is not repeated."""
 WIDTH = 32
 SETTINGS = ["preset=none", "encoding=[]", f"model.hidden_dim={WIDTH}", "model.num_layers=1", "model/conv=gin"]
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 MODELS = {
     "attention": ["model=gps", "model/conv=none", "model/mixer=attention"],
     "performer": ["model=gps", "model/conv=none", "model/mixer=performer"],
@@ -73,6 +77,10 @@ def step(network: nn.Module, batch: Batch) -> Callable[[], None]:
 
 
 def measure(repeats: int) -> Iterator[dict[str, object]]:
+    """Rows, size by size. Memory that was freed is kept: else every tensor of 32 MB and more costs fresh pages."""
+    libc = ctypes.CDLL(None)
+    libc.mallopt(M_MMAP_MAX, 0)
+    libc.mallopt(M_TRIM_THRESHOLD, 1 << 30)
     for name in MODELS:
         network = model(name)
         step(network, graph(64))()
@@ -80,14 +88,19 @@ def measure(repeats: int) -> Iterator[dict[str, object]]:
             if nodes > MOST.get(name, nodes):
                 continue
             call, seconds = step(network, graph(nodes)), []
-            ctypes.CDLL(None).malloc_trim(0)
+            libc.malloc_trim(0)
             before = resident("VmRSS")
             Path("/proc/self/clear_refs").write_text("5")
-            for _ in range(repeats):
-                start = time.perf_counter()
+            call()
+            while len(seconds) < repeats and sum(seconds) < ENOUGH:
+                start = time.process_time()
                 call()
-                seconds.append(time.perf_counter() - start)
+                seconds.append(time.process_time() - start)
             megabytes = resident("VmHWM") - before
+            print(
+                f"{name}, {nodes:,} nodes: {median(seconds):.3f} s, {megabytes:.0f} MB, {len(seconds)} times",
+                flush=True,
+            )
             yield {"model": name, "nodes": nodes, "seconds": f"{median(seconds):.6f}", "megabytes": f"{megabytes:.1f}"}
 
 
@@ -128,7 +141,10 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     if not options.draw:
-        write("results.csv", [{key: str(value) for key, value in row.items()} for row in measure(options.repeats)])
+        rows = []
+        for row in measure(options.repeats):
+            rows.append({key: str(value) for key, value in row.items()})
+            write("results.csv", rows)
     with (HERE / "results.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     write("slopes.csv", list(slopes(rows)))

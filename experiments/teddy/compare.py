@@ -22,25 +22,26 @@ from gnnlab.results.runs import Run, load
 HERE = Path(__file__).parent
 METHODS = ("dense", "random", "ugs", "wdglt", "teddy")
 Setting = tuple[str, str]
-Scores = dict[tuple[str, float], list[float]]
+Scores = dict[tuple[str, float], dict[int, float]]
 
 
 def scores(runs: list[Run]) -> dict[Setting, Scores]:
-    """Test accuracies by (data set, model), and there by (method, share of edges that stay)."""
-    found: dict[Setting, Scores] = defaultdict(lambda: defaultdict(list))
+    """Test accuracies by (data set, model), there by (method, share of edges that stay), and there by seed."""
+    found: dict[Setting, Scores] = defaultdict(lambda: defaultdict(dict))
     for run in runs:
         if run.complete:
             sparsifier = run.config["sparsifier"]
             method = sparsifier["_target_"].rpartition(".")[2].lower() if sparsifier else "dense"
             conv = run.config["model"]["conv"]["_target_"].rpartition(".")[2].lower()
             key = method, float(sparsifier["keep"]) if sparsifier else 1.0
-            found[run.result["dataset"], conv][key].append(100 * run.result["test"]["accuracy"])
+            found[run.result["dataset"], conv][key][run.config["seed"]] = 100 * run.result["test"]["accuracy"]
     return found
 
 
-def text(values: list[float]) -> str:
-    if not values:
+def text(found: dict[int, float]) -> str:
+    if not found:
         return ""
+    values = list(found.values())
     spread = f" ± {stdev(values):.1f}" if len(values) > 1 else ""
     return f"{mean(values):.1f}{spread} ({len(values)})"
 
@@ -56,18 +57,19 @@ def table(setting: Setting, found: Scores) -> list[str]:
 
 
 def claims(found: Scores, keeps: list[float]) -> list[str]:
-    """At which levels the mean of TEDDY is not below that of UGS, and of the dense run."""
+    """At which levels the mean of TEDDY is below another's, over the seeds that both have."""
     said = []
     for other in ("ugs", "random", "dense"):
-        levels = [keep for keep in keeps if found["teddy", keep] and found[other, 1.0 if other == "dense" else keep]]
-        below = [
-            f"{keep:.3f} ({gap:+.1f})"
-            for keep in levels
-            if (gap := mean(found["teddy", keep]) - mean(found[other, 1.0 if other == "dense" else keep])) < 0
-        ]
-        if levels:
-            where = f"below at {', '.join(below)}" if below else "never below"
-            said.append(f"TEDDY against {other}, {len(levels)} levels: {where}.")
+        gaps = {}
+        for keep in keeps:
+            mine, theirs = found["teddy", keep], found[other, 1.0 if other == "dense" else keep]
+            if seeds := mine.keys() & theirs.keys():
+                gaps[keep] = mean(mine[seed] - theirs[seed] for seed in seeds)
+        below = ", ".join(f"{keep:.3f} ({gap:+.1f})" for keep, gap in gaps.items() if gap < 0)
+        if gaps:
+            said.append(
+                f"TEDDY against {other}, {len(gaps)} levels: {f'below at {below}' if below else 'never below'}."
+            )
     return said
 
 
@@ -78,9 +80,9 @@ def draw(everything: dict[Setting, Scores], path: Path) -> None:
     )
     for axes, (setting, found) in zip(panels[0], sorted(everything.items()), strict=True):
         if dense := found.get(("dense", 1.0)):
-            axes.axhline(mean(dense), color="black", linewidth=1, label="dense")
+            axes.axhline(mean(dense.values()), color="black", linewidth=1, label="dense")
         for method in METHODS[1:]:
-            points = sorted((keep, values) for (name, keep), values in found.items() if name == method and values)
+            points = sorted((keep, [*by.values()]) for (name, keep), by in found.items() if name == method and by)
             if points:
                 spread = [stdev(values) if len(values) > 1 else 0.0 for _, values in points]
                 means = [mean(values) for _, values in points]
@@ -96,10 +98,10 @@ def main() -> None:
     everything = scores(load(parser.parse_args().folder))
     with (HERE / "results.csv").open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["dataset", "conv", "method", "edges_kept", "test_accuracy"])
+        writer.writerow(["dataset", "conv", "method", "edges_kept", "seed", "test_accuracy"])
         for setting, found in sorted(everything.items()):
-            for (method, keep), values in sorted(found.items()):
-                writer.writerows([*setting, method, keep, f"{value:.2f}"] for value in values)
+            for (method, keep), by in sorted(found.items()):
+                writer.writerows([*setting, method, keep, seed, f"{value:.2f}"] for seed, value in sorted(by.items()))
     for setting, found in sorted(everything.items()):
         print("\n".join(table(setting, found)))
     draw(everything, HERE / "accuracy.png")

@@ -31,9 +31,13 @@ class AdamW(torch.optim.AdamW):
         self._states: dict[int, tuple[list[Tensor], ...]] = {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """As torch's."""
+        """As torch's. Raises `ValueError` where moments are not of their parameter's shape."""
         super().load_state_dict(state_dict)
         self._states.clear()
+        for parameter, state in self.state.items():
+            if any(state[name].shape != parameter.shape for name in ("exp_avg", "exp_avg_sq")):
+                found = tuple(state["exp_avg"].shape)
+                raise ValueError(f"moments of shape {found} do not belong to a parameter of {tuple(parameter.shape)}")
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from gnnlab.pruning.gradual import Gradual
-from gnnlab.pruning.masks import Masks
+from gnnlab.pruning.masks import Masks, Number
 from gnnlab.pruning.rules import Rule
 from gnnlab.pruning.schedule import cosine
 from gnnlab.pruning.scores import highest
@@ -48,36 +48,23 @@ class GraNet(Gradual):
         self.regrow = regrow
 
     def phases(self, phases: Sequence[Phase], model: nn.Module, task: Task, splits: Splits) -> Sequence[Phase]:
-        """The exchange needs gradients: it comes with the first step after a cut."""
+        """The exchange needs gradients: it comes with the first step after a cut; until then its share is `due`."""
         made = super().phases(phases, model, task, splits)
         if self.keep == 1:
             return made
-        masks, due, (first, final) = made[-1].state["masks"], Due(), self.epochs(phases[-1])
+        masks, due, (first, final) = made[-1].state["masks"], Number(0.0), self.epochs(phases[-1])
         assert isinstance(masks, Masks)
 
         def cut(model: nn.Module, epoch: int) -> None:
             if first <= epoch < final and (epoch - first) % self.every == 0:
-                due.share = cosine((epoch - first) / (final - first), self.regrow, self.regrow / 100)
+                due.value = cosine((epoch - first) / (final - first), self.regrow, self.regrow / 100)
 
         def grow(model: nn.Module, step: int) -> None:
-            if due.share:
+            if due.value:
                 for name, weight in self.weights(model).items():
                     if weight.grad is not None:
-                        masks.kept[name] = exchange(weight.detach(), masks.kept[name], weight.grad, due.share)
+                        masks.kept[name] = exchange(weight.detach(), masks.kept[name], weight.grad, due.value)
                 masks.apply(model)
-                due.share = 0.0
+                due.value = 0.0
 
         return [*made[:-1], made[-1].also(on_epoch_end=cut, on_step_end=grow, state={"due": due})]
-
-
-class Due:
-    """The share of weights to exchange with the next step; 0: none. A part of a phase's state."""
-
-    def __init__(self) -> None:
-        self.share = 0.0
-
-    def state_dict(self) -> dict[str, float]:
-        return {"share": self.share}
-
-    def load_state_dict(self, state_dict: dict[str, float]) -> None:
-        self.share = state_dict["share"]

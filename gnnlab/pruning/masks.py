@@ -1,4 +1,4 @@
-"""Masks on weights: what has been pruned stays 0, whatever the optimizer does."""
+"""Masks on weights: what has been pruned stays 0, whatever the optimizer does; and numbers that a checkpoint keeps."""
 
 from collections.abc import Iterable
 
@@ -30,3 +30,16 @@ class Masks:
 
     def load_state_dict(self, state_dict: dict[str, Tensor]) -> None:
         self.kept = dict(state_dict)
+
+
+class Number:
+    """A number that a part of a method has learnt or decided. A part of a phase's state."""
+
+    def __init__(self, value: float) -> None:
+        self.value = value
+
+    def state_dict(self) -> dict[str, float]:
+        return {"value": self.value}
+
+    def load_state_dict(self, state_dict: dict[str, float]) -> None:
+        self.value = state_dict["value"]

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from gnnlab.errors import UsageError
 from gnnlab.pruning.base import Pruning
-from gnnlab.pruning.masks import Masks
+from gnnlab.pruning.masks import Masks, Number
 from gnnlab.pruning.weights import Also
 from gnnlab.trainer.method import Splits
 from gnnlab.trainer.phase import Phase
@@ -27,6 +27,7 @@ class OneShot(Pruning):
         if epochs is not None and epochs < 1:
             raise UsageError(f"pruning.epochs={epochs} trains what is left: 1 at least.")
         self.epochs = epochs
+        self.learnt: dict[str, Number] = {}
 
     @abstractmethod
     def choose(self, model: nn.Module, weights: list[Tensor], count: int, splits: Splits) -> list[Tensor]:
@@ -44,5 +45,7 @@ class OneShot(Pruning):
             masks.apply(model)
 
         pruned = replace(last, name="pruned", epochs=self.epochs or last.epochs, on_start=None)
-        kept = pruned.also(on_start=cut, on_step_end=masks.apply, on_average=masks.apply, state={"masks": masks})
+        kept = pruned.also(
+            on_start=cut, on_step_end=masks.apply, on_average=masks.apply, state={"masks": masks, **self.learnt}
+        )
         return [*phases, kept]

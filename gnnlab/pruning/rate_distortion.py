@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from gnnlab.batch import Batch
 from gnnlab.errors import UsageError
 from gnnlab.pruning.allocation import least_distortion
+from gnnlab.pruning.masks import Number
 from gnnlab.pruning.one_shot import OneShot
 from gnnlab.pruning.rules import largest
 from gnnlab.pruning.scores import highest
@@ -36,7 +37,7 @@ class RateDistortion(OneShot):
         if levels < 2 or batches < 1:
             raise UsageError(f"pruning.levels={levels} must be at least 2, and pruning.batches={batches} at least 1.")
         self.levels, self.batches = levels, batches
-        self.additivity: float | None = None
+        self.learnt["additivity"] = Number(1.0)
 
     @torch.no_grad()
     def choose(self, model: nn.Module, weights: list[Tensor], count: int, splits: Splits) -> list[Tensor]:
@@ -51,7 +52,7 @@ class RateDistortion(OneShot):
         chosen = least_distortion(distortion, counts, count)
         kept = [options[option] for options, option in zip(counts, chosen, strict=True)]
         alone = sum(values[option] for values, option in zip(distortion, chosen, strict=True))
-        self.additivity = self._change(model, batches, before, weights, kept) / alone if alone else None
+        self.learnt["additivity"].value = self._change(model, batches, before, weights, kept) / alone if alone else 1.0
         sure = largest(weights, kept)
         return highest([w.abs().masked_fill(mask, torch.inf) for w, mask in zip(weights, sure, strict=True)], count)
 
@@ -68,7 +69,7 @@ class RateDistortion(OneShot):
         return float((after - before).double().square().mean())
 
     def report(self, model: nn.Module, task: Task, splits: Splits, folder: Path) -> dict[str, Any]:
-        return super().report(model, task, splits, folder) | {"additivity": self.additivity}
+        return super().report(model, task, splits, folder) | {"additivity": self.learnt["additivity"].value}
 
 
 def outputs(model: nn.Module, batches: Sequence[Batch]) -> Tensor:

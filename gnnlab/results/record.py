@@ -39,7 +39,8 @@ def record(
 ) -> dict[str, Any]:
     """Write and return the result of a complete run.
 
-    `flops`, `sums`: per graph, see `flops_per_graph` and `sums_per_graph`. `method`: what aggregation and sparsifier tell (`Method.report`).
+    `flops`, `sums`: per graph, see `flops_per_graph` and `sums_per_graph`. `method`: what aggregation and sparsifier
+    tell (`Method.report`).
 
     Raises `RunStopped` where it cannot be written.
     """

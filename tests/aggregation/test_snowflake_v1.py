@@ -30,7 +30,7 @@ def test_gradients_are_those_of_the_weights_of_edges(composed) -> None:
         weights = torch.ones(batch.num_edges)
         weights[edge] = weight
         made.model.aggregation = lambda batch: lambda layer, x: weights if layer == 2 else None
-        return float(made.task.loss(made.model(batch), batch))
+        return float(made.task.loss(made.model(batch), batch).detach())
 
     del made.model._modules["aggregation"]
     edges = (batch.edge_index[1] == node).nonzero()[:, 0].tolist()

@@ -52,7 +52,7 @@ def test_every_map_of_every_model_has_outputs_of_deviation_one(name: str) -> Non
     assert model.training
     kept = {f"{path}.{own}.weight" for path, part in model.named_modules() for own in getattr(part, "own_init", ())}
     found = {key: value for key, value in deviations(model, batch).items() if key not in kept}
-    assert len(found) > 3
+    assert len(found) >= 3
     assert found == pytest.approx(dict.fromkeys(found, 1.0), rel=1e-3)
 
 

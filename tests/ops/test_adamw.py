@@ -63,6 +63,15 @@ def test_clips_as_torch(most: float) -> None:
         assert_close(a.grad, b.grad)
 
 
+def test_moments_of_other_shapes_are_refused() -> None:
+    one, other = AdamW([nn.Parameter(torch.ones(3))]), AdamW([nn.Parameter(torch.ones(2, 2))])
+    for parameter in one.param_groups[0]["params"]:
+        parameter.grad = torch.ones_like(parameter)
+    one.step()
+    with pytest.raises(ValueError, match=r"shape \(3,\) do not belong to a parameter of \(2, 2\)"):
+        other.load_state_dict(one.state_dict())
+
+
 def test_clipping_shows_what_is_not_finite() -> None:
     parameter = nn.Parameter(torch.zeros(3))
     parameter.grad = torch.tensor([1.0, float("nan"), 2.0])

@@ -27,7 +27,7 @@ def case(features: int) -> Case:
     return Case(f"{features} features", fused, reference, inputs, (1, 7, 16, 40), kernel="linear_attention")
 
 
-@pytest.mark.parametrize("case", [case(5), case(16), case(44)], ids=str)
+@pytest.mark.parametrize("case", [case(5), pytest.param(case(16), marks=pytest.mark.slow), case(44)], ids=str)
 def test_everything(case: Case) -> None:
     check_everything(case)
 

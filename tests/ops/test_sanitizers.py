@@ -46,6 +46,6 @@ def test_the_sanitizers_find_nothing(flags: str) -> None:
     subprocess.run([sys.executable, "-m", "gnnlab.ops", "build"], cwd=ROOT, env=built, check=True)
     preloaded = {"LD_PRELOAD": runtime(), "ASAN_OPTIONS": "detect_leaks=0", "UBSAN_OPTIONS": "print_stacktrace=1"}
     files = [str(path) for path in sorted(HERE.glob("test_*.py")) if path.name not in OURS]
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--capture=no", *files]
+    command = [sys.executable, "-m", "pytest", "-m", "not gpu", "-p", "no:cacheprovider", "--capture=no", *files]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env={**built, **preloaded})
     assert done.returncode == 0, report(done.stdout + done.stderr)

@@ -42,8 +42,8 @@ def case(name: str, states: int, skip: bool = True, reverse: bool = False) -> Ca
     "case",
     [
         case("selective scan", 16),
-        case("selective scan, reversed, without D", 16, skip=False, reverse=True),
-        case("selective scan, 3 states", 3),
+        pytest.param(case("selective scan, reversed, without D", 16, False, True), marks=pytest.mark.slow),
+        pytest.param(case("selective scan, 3 states", 3), marks=pytest.mark.slow),
         case("selective scan, 20 states, reversed", 20, reverse=True),
     ],
     ids=str,

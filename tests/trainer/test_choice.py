@@ -2,6 +2,7 @@
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -32,8 +33,8 @@ def test_weights_of_before_are_not_chosen_and_nothing_stops_before(tmp_path: Pat
             parameter.data.add_(10.0 * (epoch + 1))
 
     phases = [Phase("train", 7, on_epoch_end=spoil, choose_from=3)]
-    optimizer = partial(torch.optim.SGD, lr=1e-9)
-    _, result = toy_fit(tmp_path, phases=phases, optimizer=optimizer, scheduler=Constant, patience=2)
+    still: Any = {"optimizer": partial(torch.optim.SGD, lr=1e-9), "scheduler": Constant}
+    _, result = toy_fit(tmp_path, phases=phases, patience=2, **still)
     assert (result.best_epoch, result.stopped) == (3, "patience")
     assert len(result.history) == 6
 

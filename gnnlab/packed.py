@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from gnnlab import pairs
+from gnnlab import labelled_pairs
 from gnnlab.batch import Batch
 from gnnlab.errors import UsageError
 from gnnlab.ragged import pointers, ranges, repeat, rows
@@ -157,7 +157,7 @@ class Packed:
 
         Raises `UsageError` where labels are missing, or a pair names a node that its graph does not have.
         """
-        return replace(self, pair=pairs.pack(counts, index, label, self.ptr.diff()))
+        return replace(self, pair=labelled_pairs.pack(counts, index, label, self.ptr.diff()))
 
     def take(self, index: Tensor) -> "Packed":
         """The graphs `index` [g], in that order, as a store of their own."""
@@ -178,7 +178,7 @@ class Packed:
             node={name: rows(value, nodes) for name, value in self.node.items()},
             edge={name: rows(value, edges) for name, value in self.edge.items()},
             graph={name: rows(value, index) for name, value in self.graph.items()},
-            pair=pairs.take(self.pair, index),
+            pair=labelled_pairs.take(self.pair, index),
         )
 
     def keep_edges(self, kept: Tensor) -> "Packed":
@@ -232,7 +232,7 @@ class Packed:
             node={name: value[n0:n1] for name, value in self.node.items()},
             edge={name: value[e0:e1] for name, value in self.edge.items()},
             graph={name: value[first:last] for name, value in self.graph.items()},
-            pair=pairs.batch(self.pair, first, last, ptr - n0),
+            pair=labelled_pairs.batch(self.pair, first, last, ptr - n0),
         )
 
 

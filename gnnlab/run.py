@@ -20,11 +20,9 @@ from gnnlab.budget import widen
 from gnnlab.config import build, config_hash
 from gnnlab.datasets.loader import Loader
 from gnnlab.encodings import attach
-from gnnlab.errors import UsageError
-from gnnlab.nn.gate import Gated
+from gnnlab.methods import methods
 from gnnlab.nn.lsuv import lsuv
 from gnnlab.ops import backend
-from gnnlab.packed import Packed
 from gnnlab.results.folder import RunFolder
 from gnnlab.results.record import flops_per_graph, record, record_failure, sums_per_graph
 from gnnlab.spec import GraphSpec
@@ -70,35 +68,11 @@ def prepare(cfg: DictConfig) -> Prepared:
     model, task = build(cfg.model, spec=spec, encodings=encodings), make_task(spec)
     if cfg.init == "lsuv":
         lsuv(model, next(loaders["train"].epoch(0)))
-    graphs = loaders["train"].packed
-    methods = [*gated(cfg, model, spec, graphs), *sparsified(cfg, spec, graphs), *pruned(cfg)]
+    chosen = methods(cfg, model, spec, loaders["train"].packed)
     phases: Sequence[Phase] = [Phase("train", cfg.trainer.max_epochs)]
-    for method in methods:
-        phases = method.phases(phases, model, task, loaders)
-    return Prepared(spec, task, loaders, model, methods, list(phases))
-
-
-def gated(cfg: DictConfig, model: nn.Module, spec: GraphSpec, graphs: Packed) -> list[Method]:
-    """The aggregation policy that gates the edges of `model`, where one is chosen."""
-    if not cfg.get("aggregation"):
-        return []
-    if not isinstance(model, Gated) or not model.weighs_edges:
-        raise UsageError("aggregation=… has no edges to weigh: this model has no conv. Give it a model/conv.")
-    policy = build(cfg.aggregation, {"spec": spec, "graphs": graphs, "depth": len(model.layers)})
-    model.aggregation = policy
-    return [policy]
-
-
-def sparsified(cfg: DictConfig, spec: GraphSpec, graphs: Packed) -> list[Method]:
-    """The sparsifier, where one is chosen."""
-    if not cfg.get("sparsifier"):
-        return []
-    return [build(cfg.sparsifier, {"spec": spec, "graphs": graphs, "seed": cfg.seed})]
-
-
-def pruned(cfg: DictConfig) -> list[Method]:
-    """The pruning of weights, where one is chosen."""
-    return [build(cfg.pruning)] if cfg.get("pruning") else []
+    for method in chosen:
+        phases = method.phases(phases, model, loaders)
+    return Prepared(spec, task, loaders, model, chosen, list(phases))
 
 
 def run(cfg: DictConfig, watch: Callable[[int, float], str | None] | None = None) -> float:
@@ -168,7 +142,7 @@ def train(cfg: DictConfig, folder: Path, resume: bool, watch: Callable[[int, flo
         sample = graphs.batch(0, min(32, graphs.num_graphs)).to(next(made.model.parameters()).device)
         found = {}
         for method in made.methods:
-            found |= method.report(made.model, made.task, made.last, folder)
+            found |= method.report(made.model, made.last, folder)
         flops = found.pop("flops_per_graph", None) or flops_per_graph(made.model, sample)
         sums = sums_per_graph(made.model, sample)
         record(cfg, folder, made.spec, made.model, fit, flops, found, sums)

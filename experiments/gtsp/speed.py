@@ -52,8 +52,7 @@ def measured(nodes: int, count: int) -> list[dict[str, Any]]:
     for share, tokens in product(SHARES, (None, 1.0)):
         name, method, model = f"{share}{' with all tokens' * bool(tokens)}", GTSP(share, tokens), deepcopy(dense)
         splits: Any = {"train": SimpleNamespace(packed=graphs)}
-        task: Any = None
-        method.phases([Phase("train", 3)], model, task, splits)
+        method.phases([Phase("train", 3)], model, splits)
         method.leave(model, 1.0)
         models[name], plans[name] = compacted(model), method.plan
         with torch.no_grad():

@@ -9,8 +9,8 @@ import time
 import torch
 
 from gnnlab.packed import Packed
-from gnnlab.sparsifiers.pairs import strongest
 from gnnlab.sparsifiers.teddy import teddy_scores
+from gnnlab.sparsifiers.undirected import strongest
 
 
 def graph(num_nodes: int, num_edges: int) -> Packed:

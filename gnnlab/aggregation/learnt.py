@@ -15,7 +15,6 @@ from gnnlab.nn.gate import Gate
 from gnnlab.packed import Packed
 from gnnlab.trainer.method import Splits
 from gnnlab.trainer.phase import Phase
-from gnnlab.trainer.protocols import Task
 
 
 class Learnt(Aggregation):
@@ -53,13 +52,13 @@ class Learnt(Aggregation):
             raise UsageError("aggregation=learnt has met edges that the graph it was made for does not have.")
         return place
 
-    def phases(self, phases: Sequence[Phase], model: nn.Module, task: Task, splits: Splits) -> Sequence[Phase]:
+    def phases(self, phases: Sequence[Phase], model: nn.Module, splits: Splits) -> Sequence[Phase]:
         def price(model: nn.Module, out: Tensor, batch: Batch) -> Tensor:
             return self.l1 * self.mask.abs().sum()
 
         return [phase.also(objective=price) for phase in phases]
 
-    def report(self, model: nn.Module, task: Task, splits: Splits, folder: Path) -> dict[str, Any]:
+    def report(self, model: nn.Module, splits: Splits, folder: Path) -> dict[str, Any]:
         batch = splits["test"].packed.batch().to(self.mask.device)
         weight = self.mask.detach()[self.number(batch)].relu()
         return {

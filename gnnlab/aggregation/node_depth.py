@@ -14,7 +14,6 @@ from gnnlab.batch import Batch
 from gnnlab.errors import UsageError
 from gnnlab.nn.gate import Gate
 from gnnlab.trainer.method import Splits
-from gnnlab.trainer.protocols import Task
 
 
 class NodeDepth(Aggregation):
@@ -32,7 +31,7 @@ class NodeDepth(Aggregation):
         """[N] of the nodes of a batch, in the trained `model`, which is in evaluation mode."""
 
     @torch.no_grad()
-    def report(self, model: nn.Module, task: Task, splits: Splits, folder: Path) -> dict[str, Any]:
+    def report(self, model: nn.Module, splits: Splits, folder: Path) -> dict[str, Any]:
         """The depths of the test split's graphs, the edges that are heard layer by layer, and their homophily."""
         model.eval()
         batch = splits["test"].packed.batch().to(next(model.parameters()).device)

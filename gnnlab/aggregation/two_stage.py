@@ -15,7 +15,7 @@ from gnnlab.packed import Packed
 from gnnlab.trainer.ema import copy_of
 from gnnlab.trainer.method import Splits
 from gnnlab.trainer.phase import Phase
-from gnnlab.trainer.protocols import SplitLoader, Task
+from gnnlab.trainer.protocols import SplitLoader
 
 
 class TwoStage(NodeDepth):
@@ -52,7 +52,7 @@ class TwoStage(NodeDepth):
             return batch.node["depth"]
         return batch.once("depth", lambda batch: self.find(batch.to("cpu")).to(batch.ptr.device))
 
-    def phases(self, phases: Sequence[Phase], model: nn.Module, task: Task, splits: Splits) -> Sequence[Phase]:
+    def phases(self, phases: Sequence[Phase], model: nn.Module, splits: Splits) -> Sequence[Phase]:
         fresh = {name: value for name, value in copy_of(model).items() if not name.startswith("aggregation.")}
 
         def explore(model: nn.Module) -> None:

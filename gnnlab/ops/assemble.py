@@ -9,7 +9,7 @@ from itertools import accumulate, pairwise
 import torch
 from torch import Tensor
 
-from gnnlab import pairs
+from gnnlab import labelled_pairs
 from gnnlab.batch import Batch
 from gnnlab.ops import backend
 from gnnlab.packed import Packed
@@ -37,7 +37,9 @@ def assemble(graphs: Packed, order: Tensor, bounds: Bounds) -> Iterator[Batch]:
         arrays, *made, largest = call(order, first, last, *store, *attributes)
         node, edge, graph = (dict(zip(kind, values, strict=True)) for kind, values in zip(kinds, made, strict=True))
         batch = Batch(*arrays, max_nodes=largest, node=node, edge=edge, graph=graph)
-        batch.pair = pairs.batch(pairs.take(graphs.pair, order[first:last]), 0, last - first, batch.ptr)
+        batch.pair = labelled_pairs.batch(
+            labelled_pairs.take(graphs.pair, order[first:last]), 0, last - first, batch.ptr
+        )
         yield batch
 
 

@@ -10,7 +10,6 @@ from gnnlab.pruning.macs import macs_per_graph
 from gnnlab.pruning.scores import num_kept
 from gnnlab.pruning.weights import Also, prunable
 from gnnlab.trainer.method import Method, Splits
-from gnnlab.trainer.protocols import Task
 
 
 class Pruning(Method):
@@ -32,7 +31,7 @@ class Pruning(Method):
         """How many weights stay."""
         return num_kept(sum(weight.numel() for weight in self.weights(model).values()), self.keep)
 
-    def report(self, model: nn.Module, task: Task, splits: Splits, folder: Path) -> dict[str, Any]:
+    def report(self, model: nn.Module, splits: Splits, folder: Path) -> dict[str, Any]:
         """Weights that are not 0, and multiply-adds of a graph with and without the others."""
         weights = self.weights(model).values()
         total, left = sum(w.numel() for w in weights), sum(int(w.count_nonzero()) for w in weights)

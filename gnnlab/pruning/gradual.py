@@ -13,7 +13,6 @@ from gnnlab.pruning.scores import num_kept
 from gnnlab.pruning.weights import Also
 from gnnlab.trainer.method import Splits
 from gnnlab.trainer.phase import Phase
-from gnnlab.trainer.protocols import Task
 
 
 class Gradual(Pruning):
@@ -42,7 +41,7 @@ class Gradual(Pruning):
         self.rule: Rule = rule
         self.begin, self.end, self.every = begin, end, every
 
-    def phases(self, phases: Sequence[Phase], model: nn.Module, task: Task, splits: Splits) -> Sequence[Phase]:
+    def phases(self, phases: Sequence[Phase], model: nn.Module, splits: Splits) -> Sequence[Phase]:
         if self.keep == 1:
             return phases
         check(self.rule, self.weights(model).values(), self.num_kept(model))

@@ -12,7 +12,6 @@ from gnnlab.pruning.scores import highest
 from gnnlab.pruning.weights import Also
 from gnnlab.trainer.method import Splits
 from gnnlab.trainer.phase import Phase
-from gnnlab.trainer.protocols import Task
 
 
 def exchange(weight: Tensor, mask: Tensor, gradient: Tensor, share: float) -> Tensor:
@@ -47,9 +46,9 @@ class GraNet(Gradual):
         super().__init__(keep, rule, begin, end, every, also)
         self.regrow = regrow
 
-    def phases(self, phases: Sequence[Phase], model: nn.Module, task: Task, splits: Splits) -> Sequence[Phase]:
+    def phases(self, phases: Sequence[Phase], model: nn.Module, splits: Splits) -> Sequence[Phase]:
         """The exchange needs gradients: it comes with the first step after a cut; until then its share is `due`."""
-        made = super().phases(phases, model, task, splits)
+        made = super().phases(phases, model, splits)
         if self.keep == 1:
             return made
         masks, due, (first, final) = made[-1].state["masks"], Number(0.0), self.epochs(phases[-1])

@@ -13,7 +13,6 @@ from gnnlab.pruning.scores import num_kept
 from gnnlab.pruning.weights import Also, initial, rewind
 from gnnlab.trainer.method import Splits
 from gnnlab.trainer.phase import Phase
-from gnnlab.trainer.protocols import Task
 
 
 class Lottery(Pruning):
@@ -32,7 +31,7 @@ class Lottery(Pruning):
         self.rounds, self.rewind = rounds, rewind
         self.rule: Rule = rule
 
-    def phases(self, phases: Sequence[Phase], model: nn.Module, task: Task, splits: Splits) -> Sequence[Phase]:
+    def phases(self, phases: Sequence[Phase], model: nn.Module, splits: Splits) -> Sequence[Phase]:
         if self.keep == 1:
             return phases
         if self.rewind >= phases[-1].epochs:

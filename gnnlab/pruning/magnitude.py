@@ -9,7 +9,6 @@ from gnnlab.pruning.rules import Rule, check, choose
 from gnnlab.pruning.weights import Also
 from gnnlab.trainer.method import Splits
 from gnnlab.trainer.phase import Phase
-from gnnlab.trainer.protocols import Task
 
 
 class Magnitude(OneShot):
@@ -25,9 +24,9 @@ class Magnitude(OneShot):
         super().__init__(keep, epochs, also)
         self.rule: Rule = rule
 
-    def phases(self, phases: Sequence[Phase], model: nn.Module, task: Task, splits: Splits) -> Sequence[Phase]:
+    def phases(self, phases: Sequence[Phase], model: nn.Module, splits: Splits) -> Sequence[Phase]:
         check(self.rule, self.weights(model).values(), self.num_kept(model))
-        return super().phases(phases, model, task, splits)
+        return super().phases(phases, model, splits)
 
     def choose(self, model: nn.Module, weights: list[Tensor], count: int, splits: Splits) -> list[Tensor]:
         return choose(self.rule, weights, count)

@@ -12,7 +12,6 @@ from gnnlab.pruning.masks import Masks, Number
 from gnnlab.pruning.weights import Also
 from gnnlab.trainer.method import Splits
 from gnnlab.trainer.phase import Phase
-from gnnlab.trainer.protocols import Task
 
 
 class OneShot(Pruning):
@@ -33,7 +32,7 @@ class OneShot(Pruning):
     def choose(self, model: nn.Module, weights: list[Tensor], count: int, splits: Splits) -> list[Tensor]:
         """Masks of the `count` weights that stay."""
 
-    def phases(self, phases: Sequence[Phase], model: nn.Module, task: Task, splits: Splits) -> Sequence[Phase]:
+    def phases(self, phases: Sequence[Phase], model: nn.Module, splits: Splits) -> Sequence[Phase]:
         if self.keep == 1:
             return phases
         last, masks = phases[-1], Masks()

@@ -9,7 +9,6 @@ from gnnlab.pruning.base import Pruning
 from gnnlab.pruning.scores import highest, num_kept
 from gnnlab.trainer.method import Splits
 from gnnlab.trainer.phase import Phase
-from gnnlab.trainer.protocols import Task
 
 
 @torch.no_grad()
@@ -29,7 +28,7 @@ class L0(Pruning):
     one of the largest. Averaged weights are projected too.
     """
 
-    def phases(self, phases: Sequence[Phase], model: nn.Module, task: Task, splits: Splits) -> Sequence[Phase]:
+    def phases(self, phases: Sequence[Phase], model: nn.Module, splits: Splits) -> Sequence[Phase]:
         if self.keep == 1:
             return phases
 

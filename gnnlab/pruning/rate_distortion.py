@@ -19,7 +19,6 @@ from gnnlab.pruning.rules import largest
 from gnnlab.pruning.scores import highest
 from gnnlab.pruning.weights import Also
 from gnnlab.trainer.method import Splits
-from gnnlab.trainer.protocols import Task
 
 
 class RateDistortion(OneShot):
@@ -68,8 +67,8 @@ class RateDistortion(OneShot):
             weight.copy_(value)
         return float((after - before).double().square().mean())
 
-    def report(self, model: nn.Module, task: Task, splits: Splits, folder: Path) -> dict[str, Any]:
-        return super().report(model, task, splits, folder) | {"additivity": self.learnt["additivity"].value}
+    def report(self, model: nn.Module, splits: Splits, folder: Path) -> dict[str, Any]:
+        return super().report(model, splits, folder) | {"additivity": self.learnt["additivity"].value}
 
 
 def outputs(model: nn.Module, batches: Sequence[Batch]) -> Tensor:

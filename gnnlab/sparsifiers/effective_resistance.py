@@ -7,8 +7,8 @@ from gnnlab.encodings.dense import one_thread
 from gnnlab.errors import UsageError
 from gnnlab.packed import Packed
 from gnnlab.sparsifiers import resistance
-from gnnlab.sparsifiers.one_shot import OneShot
-from gnnlab.sparsifiers.pairs import pairs
+from gnnlab.sparsifiers.ranked import OneShot
+from gnnlab.sparsifiers.undirected import pairs
 
 
 class EffectiveResistance(OneShot):

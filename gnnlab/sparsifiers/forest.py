@@ -7,7 +7,7 @@ from scipy.sparse.csgraph import minimum_spanning_tree
 from torch import Tensor
 
 from gnnlab.packed import Packed
-from gnnlab.sparsifiers.pairs import pairs
+from gnnlab.sparsifiers.undirected import pairs
 
 
 def forest(graphs: Packed, score: Tensor) -> Tensor:

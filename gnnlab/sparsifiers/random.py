@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from gnnlab.packed import Packed
-from gnnlab.sparsifiers.one_shot import OneShot
+from gnnlab.sparsifiers.ranked import OneShot
 
 
 class Random(OneShot):

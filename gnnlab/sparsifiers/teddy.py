@@ -18,12 +18,11 @@ from gnnlab.packed import Packed
 from gnnlab.pruning.projection import L0
 from gnnlab.pruning.weights import Also
 from gnnlab.sparsifiers.distill import Teacher
-from gnnlab.sparsifiers.one_shot import OneShot
+from gnnlab.sparsifiers.ranked import OneShot
 from gnnlab.spec import GraphSpec
 from gnnlab.trainer.ema import copy_of
 from gnnlab.trainer.method import Splits
 from gnnlab.trainer.phase import Phase
-from gnnlab.trainer.protocols import Task
 
 
 def teddy_scores(edge_index: Tensor, num_nodes: int) -> Tensor:
@@ -66,9 +65,9 @@ class Teddy(OneShot):
         """In float32: scores that are equal but for the order of a sum are equal here."""
         return teddy_scores(graphs.edge_index, graphs.num_nodes).float()
 
-    def phases(self, phases: Sequence[Phase], model: nn.Module, task: Task, splits: Splits) -> Sequence[Phase]:
+    def phases(self, phases: Sequence[Phase], model: nn.Module, splits: Splits) -> Sequence[Phase]:
         if not self.distill:
-            return self.sparse(phases, model, task, splits)
+            return self.sparse(phases, model, splits)
         teacher, start = Teacher(splits["train"], self.spec), copy_of(model)
         aware = {**splits, "train": splits["train"].over(teacher.graphs)}
 
@@ -80,7 +79,7 @@ class Teddy(OneShot):
             return self.distill * teacher.objective(*args)
 
         sparse = [
-            phase.also(objective=learn, state={"teacher": teacher}) for phase in self.sparse(phases, model, task, aware)
+            phase.also(objective=learn, state={"teacher": teacher}) for phase in self.sparse(phases, model, aware)
         ]
         return [
             replace(phase, name=kind if len(phases) == 1 else f"{kind} {phase.name}")
@@ -88,10 +87,10 @@ class Teddy(OneShot):
             for phase in made
         ]
 
-    def sparse(self, phases: Sequence[Phase], model: nn.Module, task: Task, splits: Splits) -> Sequence[Phase]:
+    def sparse(self, phases: Sequence[Phase], model: nn.Module, splits: Splits) -> Sequence[Phase]:
         """The student's phases: fewer edges, and weights projected after every step."""
-        fewer = super().phases(phases, model, task, splits)
-        return self.weights.phases(fewer, model, task, splits)
+        fewer = super().phases(phases, model, splits)
+        return self.weights.phases(fewer, model, splits)
 
-    def report(self, model: nn.Module, task: Task, splits: Splits, folder: Path) -> dict[str, Any]:
-        return super().report(model, task, splits, folder) | self.weights.report(model, task, splits, folder)
+    def report(self, model: nn.Module, splits: Splits, folder: Path) -> dict[str, Any]:
+        return super().report(model, splits, folder) | self.weights.report(model, splits, folder)

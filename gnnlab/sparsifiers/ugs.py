@@ -18,11 +18,10 @@ from gnnlab.pruning.projection import L0
 from gnnlab.pruning.scores import highest, num_kept
 from gnnlab.pruning.weights import Also, initial, rewind
 from gnnlab.sparsifiers.base import Sparsifier
-from gnnlab.sparsifiers.pairs import strongest
 from gnnlab.sparsifiers.trainable import EdgeMask, WeightMask, left, put_on, take_off
+from gnnlab.sparsifiers.undirected import strongest
 from gnnlab.trainer.method import Splits
 from gnnlab.trainer.phase import Phase
-from gnnlab.trainer.protocols import Task
 
 
 class UGS(Sparsifier):
@@ -57,14 +56,14 @@ class UGS(Sparsifier):
         self.l1_edges, self.l1_weights = l1_edges, l1_weights
         self.weights, self.masks = L0(keep_weights, also), Masks()
 
-    def phases(self, phases: Sequence[Phase], model: nn.Module, task: Task, splits: Splits) -> Sequence[Phase]:
+    def phases(self, phases: Sequence[Phase], model: nn.Module, splits: Splits) -> Sequence[Phase]:
         if not isinstance(model, Gated) or not model.weighs_edges:
             raise UsageError(f"{self.name} masks the edges that convs read, and model/conv=none reads none.")
         self.names = list(self.weights.weights(model)) if self.weights.keep < 1 else []
         self.edges, self.start, last = EdgeMask(self.graphs.num_edges, model.aggregation), initial(model), phases[-1]
         model.aggregation = self.edges
         data: Splits = last.loaders or splits  # pyright: ignore[reportAssignmentType]
-        self.before = sum(loader.packed.num_edges for loader in data.values())
+        self.before = data["train"].packed.num_edges
         again = replace(last, on_start=None).also(state={"weight masks": self.masks})
         masked = again.also(epochs=self.epochs or last.epochs, objective=self.price, on_step_end=self.bound)
         fixed = again.also(on_step_end=self.masks.apply, on_average=self.masks.apply, loaders=left(data, self.edges))
@@ -105,7 +104,7 @@ class UGS(Sparsifier):
     def bound(self, model: nn.Module, step: int) -> None:
         """What becomes of the masks after a step: nothing here."""
 
-    def report(self, model: nn.Module, task: Task, splits: Splits, folder: Path) -> dict[str, Any]:
-        after = sum(loader.packed.num_edges for loader in splits.values())
-        weights = self.weights.report(model, task, splits, folder)
+    def report(self, model: nn.Module, splits: Splits, folder: Path) -> dict[str, Any]:
+        after = splits["train"].packed.num_edges
+        weights = self.weights.report(model, splits, folder)
         return {"edges": after, "edges_kept": after / max(1, self.before)} | weights

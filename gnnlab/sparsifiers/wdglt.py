@@ -14,7 +14,6 @@ from gnnlab.pruning.weights import Also
 from gnnlab.sparsifiers.ugs import UGS
 from gnnlab.trainer.method import Splits
 from gnnlab.trainer.phase import Phase
-from gnnlab.trainer.protocols import Task
 
 
 class WDGLT(UGS):
@@ -41,10 +40,10 @@ class WDGLT(UGS):
         super().__init__(keep, graphs, keep_weights, rounds, epochs, l1_edges, l1_weights, also)
         self.distance = distance
 
-    def phases(self, phases: Sequence[Phase], model: nn.Module, task: Task, splits: Splits) -> Sequence[Phase]:
+    def phases(self, phases: Sequence[Phase], model: nn.Module, splits: Splits) -> Sequence[Phase]:
         if splits["train"].packed.batch().y.is_floating_point():
             raise UsageError(f"{self.name} tells classes apart, and the targets of this dataset are no classes.")
-        return super().phases(phases, model, task, splits)
+        return super().phases(phases, model, splits)
 
     def price(self, model: nn.Module, out: Tensor, batch: Batch) -> Tensor:
         mine = torch.ones(len(out), dtype=torch.bool, device=out.device) if batch.mask is None else batch.mask

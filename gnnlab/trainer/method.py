@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from gnnlab.trainer.phase import Phase
-from gnnlab.trainer.protocols import SplitLoader, Task
+from gnnlab.trainer.protocols import SplitLoader
 
 Splits = Mapping[str, SplitLoader]
 
@@ -15,14 +15,14 @@ Splits = Mapping[str, SplitLoader]
 class Method:
     """Aggregation policies and sparsifiers with a training of their own say it here; by default, as there was."""
 
-    def phases(self, phases: Sequence[Phase], model: nn.Module, task: Task, splits: Splits) -> Sequence[Phase]:
+    def phases(self, phases: Sequence[Phase], model: nn.Module, splits: Splits) -> Sequence[Phase]:
         """The phases of this method, made of those that train without it; `model` has its initial weights.
 
         Called again when a run is resumed or verified, with the same arguments: it must not look at anything else.
         """
         return phases
 
-    def report(self, model: nn.Module, task: Task, splits: Splits, folder: Path) -> dict[str, Any]:
+    def report(self, model: nn.Module, splits: Splits, folder: Path) -> dict[str, Any]:
         """What to write into the result of a trained `model`, figures drawn into `folder` beside it.
 
         `splits`: those of the last phase. A method that leaves a smaller model than the trained one tells its

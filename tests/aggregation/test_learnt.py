@@ -70,7 +70,7 @@ def test_resumed_and_verified(composed, fit, tmp_path: Path, sparsifier: str) ->
 def test_odd_graphs(fit, kind: str) -> None:
     made, result, folder = fit("run", CHOSEN, f"dataset.kind={kind}")
     assert result.test["accuracy"] >= 0
-    assert made.methods[0].report(made.model, made.task, made.last, folder)["edges_kept"] == 1
+    assert made.methods[0].report(made.model, made.last, folder)["edges_kept"] == 1
 
 
 def test_many_graphs_are_refused_before_any_data() -> None:

@@ -5,7 +5,7 @@ from hydra.utils import get_class
 
 from gnnlab import compose
 from gnnlab.config import build, conf_dir
-from gnnlab.sparsifiers.one_shot import OneShot
+from gnnlab.sparsifiers.ranked import OneShot
 from gnnlab.testing import sample_spec
 
 

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from gnnlab.packed import Packed
 from gnnlab.sparsifiers.degree import Degree
-from gnnlab.sparsifiers.pairs import strongest
 from gnnlab.sparsifiers.teddy import Teddy, teddy_scores
+from gnnlab.sparsifiers.undirected import strongest
 from gnnlab.testing import permuted, sample, sample_spec
 
 Pairs = list[tuple[int, int]]

@@ -23,7 +23,6 @@ from gnnlab.sparsifiers.gtsp.switches import LayerMask, Switch, leave_together
 from gnnlab.sparsifiers.gtsp.tokens import TokenMask
 from gnnlab.trainer.method import Splits
 from gnnlab.trainer.phase import Phase
-from gnnlab.trainer.protocols import Task
 
 
 class GTSP(Sparsifier):
@@ -58,7 +57,7 @@ class GTSP(Sparsifier):
         self.keep, self.tokens, self.heads, self.layers = keep, tokens, heads, layers
         self.temperature, self.masks, self.harden, self.measure = temperature, masks, harden, measure
 
-    def phases(self, phases: Sequence[Phase], model: nn.Module, task: Task, splits: Splits) -> Sequence[Phase]:
+    def phases(self, phases: Sequence[Phase], model: nn.Module, splits: Splits) -> Sequence[Phase]:
         site = sites(model)[0]
         if self.tokens is not None and self.tokens < 1 and not site.selects_tokens:
             raise UsageError(
@@ -125,7 +124,7 @@ class GTSP(Sparsifier):
         layers = [layer for layer in model.modules() if isinstance(layer, LayerMask)]
         leave_together(layers, round(shares["layers"] * len(layers)))
 
-    def report(self, model: nn.Module, task: Task, splits: Splits, folder: Path) -> dict[str, Any]:
+    def report(self, model: nn.Module, splits: Splits, folder: Path) -> dict[str, Any]:
         """FLOPs of a graph, counted of the dense and of the compacted model; what is left; how equal they are."""
         graphs, device = sample(splits["val"].packed), next(model.parameters()).device
         batch, whole, small = graphs.batch().to(device), dense(model), compacted(model)

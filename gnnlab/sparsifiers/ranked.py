@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from gnnlab.errors import UsageError
 from gnnlab.packed import Packed
 from gnnlab.sparsifiers.base import Sparsifier
-from gnnlab.sparsifiers.pairs import strongest
+from gnnlab.sparsifiers.undirected import strongest
 from gnnlab.trainer.method import Splits
 from gnnlab.trainer.phase import Phase
-from gnnlab.trainer.protocols import SplitLoader, Task
+from gnnlab.trainer.protocols import SplitLoader
 
 
 class OneShot(Sparsifier):
@@ -36,15 +36,15 @@ class OneShot(Sparsifier):
         """The graphs with fewer edges; themselves where all stay."""
         return graphs if self.keep == 1 else graphs.keep_edges(strongest(self.score(graphs), graphs, self.keep))
 
-    def phases(self, phases: Sequence[Phase], model: nn.Module, task: Task, splits: Splits) -> Sequence[Phase]:
+    def phases(self, phases: Sequence[Phase], model: nn.Module, splits: Splits) -> Sequence[Phase]:
         fewer = {name: self.shrunk(loader.packed) for name, loader in splits.items()}
-        self.before = sum(loader.packed.num_edges for loader in splits.values())
+        self.before = splits["train"].packed.num_edges
 
         def over(phase: Phase) -> dict[str, SplitLoader]:
             return {name: loader.over(fewer[name]) for name, loader in (phase.loaders or splits).items()}
 
         return [phase.also(loaders=over(phase)) for phase in phases]
 
-    def report(self, model: nn.Module, task: Task, splits: Splits, folder: Path) -> dict[str, Any]:
-        after = sum(loader.packed.num_edges for loader in splits.values())
+    def report(self, model: nn.Module, splits: Splits, folder: Path) -> dict[str, Any]:
+        after = splits["train"].packed.num_edges
         return {"edges": after, "edges_kept": after / max(1, self.before)}

@@ -12,8 +12,8 @@ from gnnlab.packed import Packed
 from gnnlab.sparsifiers import resistance
 from gnnlab.sparsifiers.effective_resistance import EffectiveResistance
 from gnnlab.sparsifiers.forest import forest
-from gnnlab.sparsifiers.pairs import pairs
 from gnnlab.sparsifiers.spanning_forest import SpanningForest
+from gnnlab.sparsifiers.undirected import pairs
 from gnnlab.testing import sample
 from tests.sparsifiers.parts import make, one_shot_names
 

@@ -67,6 +67,7 @@ def copied(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_norm_is_a_name_and_a_line(tmp_path: Path) -> None:
     diff = re.findall(r"```diff\n(.*?)```", TEXTS[0], re.DOTALL)
     file = copied(tmp_path) / "gnnlab" / "nn" / "norm.py"

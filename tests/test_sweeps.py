@@ -86,6 +86,7 @@ def test_jobs_in_processes_of_their_own(tmp_path: Path) -> None:
     assert "Traceback" not in log
 
 
+@pytest.mark.slow
 def test_a_search_from_the_command_line(tmp_path: Path) -> None:
     pytest.importorskip("optuna", reason="a search needs Optuna")
     keys = ("trainer.max_epochs=2", "hydra/sweeper=tpe", "hydra.sweeper.trials=3", "optimizer.lr=interval(1e-4,1e-2)")

@@ -10,9 +10,10 @@ from typing import Any
 
 import hydra._internal.hydra as hydra_main
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.config_repository import IConfigRepository
+from hydra._internal.config_repository import CachingConfigRepository, IConfigRepository
 from hydra._internal.defaults_list import create_defaults_list
 from hydra.core.default_element import GroupDefault, ResultDefault
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from hydra.plugins.config_source import ConfigResult
@@ -34,6 +35,7 @@ class ConfigLoader(ConfigLoaderImpl):
 
     _allow: tuple[str, ...] | None = None
     _options: frozenset[str] = frozenset()
+    _read: tuple[list[Override], CachingConfigRepository] | None = None
 
     def load_configuration(
         self,
@@ -54,17 +56,26 @@ class ConfigLoader(ConfigLoaderImpl):
             if is_job:
                 refuse_choices(parsed, repo)
                 preset = _preset(config_name, parsed, repo)
+            self._read = OverridesParser.create().parse_overrides(preset) + parsed, repo
             cfg = super().load_configuration(
                 config_name, preset + overrides, run_mode, from_shell, validate_sweep_overrides
             )
             check_hydra(cfg)
         except (HydraException, OmegaConfBaseException, YAMLError) as error:
             raise explain(error, parsed, repo) from error
+        finally:
+            self._read = None
         if is_job:
             if preset:
                 del cfg.hydra.overrides.task[0]
             check(cfg, cfg.hydra.runtime.choices, self._allow, lambda fact: _givers(fact, repo))
         return cfg
+
+    def _parse_overrides_and_create_caching_repo(
+        self, config_name: str | None, overrides: list[str]
+    ) -> tuple[list[Override], CachingConfigRepository]:
+        """What was read for the choice of a preset serves a second time: parsing is most of composing."""
+        return self._read or super()._parse_overrides_and_create_caching_repo(config_name, overrides)
 
     def _compose_config_from_defaults_list(self, defaults: list[ResultDefault], repo: IConfigRepository) -> DictConfig:
         self._options = frozenset(default.config_path for default in defaults if default.config_path)

@@ -1,5 +1,6 @@
 """Heads of attention side by side, and where a sparsifier gets hold of them (`gnnlab.sparsifiers.gtsp`)."""
 
+from abc import abstractmethod
 from typing import ClassVar
 
 import torch
@@ -35,13 +36,13 @@ class MultiHead(nn.Module):
         self.head_mask: nn.Module | None = None
         self.token_mask: nn.Module | None = None
 
+    @abstractmethod
     def keep_heads(self, heads: Tensor) -> None:
         """Have only these heads left, numbers [H'] in ascending order."""
-        raise NotImplementedError
 
+    @abstractmethod
     def flops(self, nodes: Tensor, edges: Tensor, heads: int) -> Tensor:
         """FLOPs of the products with `heads` heads, for graphs of so many nodes and edges each, [G] both."""
-        raise NotImplementedError
 
 
 def columns(heads: Tensor, num_heads: int, width: int) -> Tensor:

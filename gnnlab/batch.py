@@ -117,7 +117,9 @@ class Batch:
         return self.real.num_nodes is not None
 
     def to(self, device: torch.device | str) -> "Batch":
-        """The same batch on `device`."""
+        """The same batch on `device`: itself, where it is there."""
+        if self.ptr.device == torch.device(device):
+            return self
         return self.map(lambda value: value.to(device, non_blocking=True))
 
     def map(self, function: Callable[[Tensor], Tensor]) -> "Batch":

@@ -8,7 +8,7 @@ runs of study.py; writes `results.csv` and `accuracy.png` beside this file.
 
 import argparse
 import csv
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -28,14 +28,27 @@ Scores = dict[tuple[str, float], dict[int, float]]
 def scores(runs: list[Run]) -> dict[Setting, Scores]:
     """Test accuracies by (data set, model), there by (method, share of edges that stay), and there by seed."""
     found: dict[Setting, Scores] = defaultdict(lambda: defaultdict(dict))
-    for run in runs:
-        if run.complete:
-            sparsifier = run.config["sparsifier"]
+    complete = [run for run in runs if run.complete]
+    used = {each: distills(complete, each) for each in {setting(run) for run in complete}}
+    for run in complete:
+        sparsifier = run.config["sparsifier"] or {}
+        if sparsifier.get("distill") in (None, used[setting(run)]):
             method = sparsifier["_target_"].rpartition(".")[2].lower() if sparsifier else "dense"
-            conv = run.config["model"]["conv"]["_target_"].rpartition(".")[2].lower()
-            key = method, float(sparsifier["keep"]) if sparsifier else 1.0
-            found[run.result["dataset"], conv][key][run.config["seed"]] = 100 * run.result["test"]["accuracy"]
+            key = method, float(sparsifier.get("keep", 1.0))
+            found[setting(run)][key][run.config["seed"]] = 100 * run.result["test"]["accuracy"]
     return found
+
+
+def setting(run: Run) -> Setting:
+    """Data set and conv."""
+    return run.result["dataset"], run.config["model"]["conv"]["_target_"].rpartition(".")[2].lower()
+
+
+def distills(runs: list[Run], of: Setting) -> float | None:
+    """The λ that study.py chose for a setting: that of most of its runs, the others were tried at one level."""
+    counts = Counter((run.config["sparsifier"] or {}).get("distill") for run in runs if setting(run) == of)
+    del counts[None]
+    return counts.most_common(1)[0][0] if counts else None
 
 
 def text(found: dict[int, float]) -> str:
@@ -46,11 +59,11 @@ def text(found: dict[int, float]) -> str:
     return f"{mean(values):.1f}{spread} ({len(values)})"
 
 
-def table(setting: Setting, found: Scores) -> list[str]:
+def table(of: Setting, found: Scores) -> list[str]:
     """Markdown: a row for each level."""
     methods = [name for name in METHODS if name != "dense" and any(name == method for method, _ in found)]
     keeps = sorted({keep for method, keep in found if method != "dense"}, reverse=True)
-    lines = [f"{setting[0]}, {setting[1]}: dense {text(found['dense', 1.0])}", ""]
+    lines = [f"{of[0]}, {of[1]}: dense {text(found['dense', 1.0])}", ""]
     lines += [f"| edges kept | {' | '.join(methods)} |", f"| --- |{' --- |' * len(methods)}"]
     lines += [f"| {keep:.3f} | {' | '.join(text(found[name, keep]) for name in methods)} |" for keep in keeps]
     return [*lines, "", *claims(found, keeps), ""]
@@ -78,7 +91,7 @@ def draw(everything: dict[Setting, Scores], path: Path) -> None:
     figure, panels = plt.subplots(
         1, len(everything), figsize=(4 * len(everything), 3.4), squeeze=False, layout="constrained"
     )
-    for axes, (setting, found) in zip(panels[0], sorted(everything.items()), strict=True):
+    for axes, (of, found) in zip(panels[0], sorted(everything.items()), strict=True):
         if dense := found.get(("dense", 1.0)):
             axes.axhline(mean(dense.values()), color="black", linewidth=1, label="dense")
         for method in METHODS[1:]:
@@ -87,7 +100,7 @@ def draw(everything: dict[Setting, Scores], path: Path) -> None:
                 spread = [stdev(values) if len(values) > 1 else 0.0 for _, values in points]
                 means = [mean(values) for _, values in points]
                 axes.errorbar([keep for keep, _ in points], means, spread, label=method, capsize=2, linewidth=1)
-        axes.set(title=", ".join(setting), xlabel="edges kept", ylabel="test accuracy / %", xlim=(1, 0.3))
+        axes.set(title=", ".join(of), xlabel="edges kept", ylabel="test accuracy / %", xlim=(1, 0.3))
     panels[0][0].legend()
     figure.savefig(path, dpi=120)
 
@@ -99,11 +112,11 @@ def main() -> None:
     with (HERE / "results.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["dataset", "conv", "method", "edges_kept", "seed", "test_accuracy"])
-        for setting, found in sorted(everything.items()):
+        for of, found in sorted(everything.items()):
             for (method, keep), by in sorted(found.items()):
-                writer.writerows([*setting, method, keep, seed, f"{value:.2f}"] for seed, value in sorted(by.items()))
-    for setting, found in sorted(everything.items()):
-        print("\n".join(table(setting, found)))
+                writer.writerows([*of, method, keep, seed, f"{value:.2f}"] for seed, value in sorted(by.items()))
+    for of, found in sorted(everything.items()):
+        print("\n".join(table(of, found)))
     draw(everything, HERE / "accuracy.png")
 
 

@@ -29,7 +29,7 @@ class LabelProxy(nn.Module):
     def forward(self, batch: Batch) -> Tensor:
         """The weights, standardised in every graph; in full precision, as they differ by little."""
         with torch.autocast(batch.ptr.device.type, enabled=False):
-            z = self.mlp(self.features(batch.x, batch.num_nodes).relu())
+            z = self.mlp(self.features.of_nodes(batch).relu())
             source, target = batch.edge_index
             fit = (z.index_select(0, target) * (z @ (2 * self.pattern).relu()).index_select(0, source)).sum(-1)
             return standardised(fit, batch.batch.index_select(0, target), batch.num_graphs)

@@ -4,6 +4,7 @@ Hydra makes its loader in one place; `installed` puts this one there, so that th
 of a sweep, `--cfg job` and `gnnlab.compose` all compose alike.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -28,6 +29,8 @@ from gnnlab.config.sections import parts
 from gnnlab.config.signature import facts
 from gnnlab.config.source import Missing, find
 from gnnlab.config.target import check_hydra, open_sections
+
+log = logging.getLogger(__name__)
 
 
 class ConfigLoader(ConfigLoaderImpl):
@@ -87,7 +90,7 @@ class ConfigLoader(ConfigLoaderImpl):
         """What a file sets for an option of its own choosing counts only while that option is chosen."""
         result = super()._load_single_config(default, repo)
         assert default.config_path is not None
-        folder = default.config_path.rpartition("/")[0]
+        folder, _, name = default.config_path.rpartition("/")
         for choice in result.defaults_list or ():
             if isinstance(choice, GroupDefault) and choice.override and choice.group:
                 group = choice.group[1:] if choice.group.startswith("/") else f"{folder}/{choice.group}"
@@ -95,7 +98,9 @@ class ConfigLoader(ConfigLoaderImpl):
                 for option in options:
                     if f"{group}/{option}" not in self._options:
                         section = group.replace("/", ".") + (f".{option}" if options is choice.value else "")
-                        _drop(result.config, section)
+                        dropped = _drop(result.config, section)
+                        if dropped and folder == "experiment":
+                            log.warning("experiment=%s sets %s for %s=%s alone.", name, dropped, group, option)
         return result
 
 
@@ -139,8 +144,9 @@ def _givers(fact: str, repo: IConfigRepository) -> list[str]:
     return found
 
 
-def _drop(config: Any, section: str) -> None:
+def _drop(config: Any, section: str) -> str:
+    """Without the settings of `section`; the names of those there were."""
     parent, _, key = section.rpartition(".")
     node = OmegaConf.select(config, parent) if parent else config
-    if isinstance(node, DictConfig):
-        node.pop(key, None)
+    settings = node.pop(key, None) if isinstance(node, DictConfig) else None
+    return ", ".join(f"{section}.{name}" for name in settings) if isinstance(settings, DictConfig) else ""

@@ -8,11 +8,14 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
+from gnnlab import ops
 from gnnlab.batch import Batch
 from gnnlab.encodings.base import Encoding
 from gnnlab.errors import UsageError
 from gnnlab.nn.linear import Linear
+from gnnlab.ops.sparse_linear import sparse, sparse_linear
 from gnnlab.spec import Feature, GraphSpec
 
 Merge = Literal["concat", "add"]
@@ -52,6 +55,15 @@ class FeatureEmbedding(nn.Module):
             value = self.linear.weight.new_ones(rows, 1)
         return self.linear(value)
 
+    def of_nodes(self, batch: Batch, dropout: float = 0.0) -> Tensor:
+        """Of a batch's node features, continuous ones with dropout; by their entries where most are zeros."""
+        if self.kind == "continuous" and ops.backend.mode() != "reference" and not torch.compiler.is_compiling():
+            entries = batch.once("sparse x", lambda batch: sparse(batch.x))
+            if entries is not None:
+                return sparse_linear(entries, self.linear.weight, self.linear.bias, dropout)
+        x = batch.x
+        return self(functional.dropout(x, dropout) if x is not None and dropout else x, batch.num_nodes)
+
 
 class NodeEmbedding(nn.Module):
     """Node features and encodings to x⁰ [N, dim].
@@ -74,7 +86,7 @@ class NodeEmbedding(nn.Module):
             raise UsageError(
                 f"model.input_dropout={dropout} has nothing to act on: node features are {spec.node.kind}."
             )
-        self.merge, self.dropout = merge, nn.Dropout(dropout)
+        self.merge, self.dropout = merge, dropout
         share = dim if merge == "add" else dim // (2 * max(len(encodings), 1))
         widths = [dim if merge == "add" else encoding.dim or share for encoding in encodings]
         features = dim if merge == "add" else dim - sum(widths)
@@ -89,6 +101,6 @@ class NodeEmbedding(nn.Module):
         )
 
     def forward(self, batch: Batch) -> Tensor:
-        x = self.dropout(batch.x) if self.dropout.p else batch.x
-        parts = [self.features(x, batch.num_nodes), *(encode(batch) for encode in self.encoders)]
+        dropout = self.dropout if self.training else 0.0
+        parts = [self.features.of_nodes(batch, dropout), *(encode(batch) for encode in self.encoders)]
         return torch.cat(parts, dim=-1) if self.merge == "concat" else torch.stack(parts).sum(0)

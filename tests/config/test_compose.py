@@ -51,6 +51,18 @@ def test_an_experiment_chooses_the_preset_and_wins_over_it(compose: Compose) -> 
     assert (cfg.model.hidden_dim, cfg.optimizer.lr) == (64, 0.02)
 
 
+def test_what_an_experiment_sets_for_another_choice_is_said_to_fall_away(
+    compose: Compose, conf: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (conf / "experiment" / "wide.yaml").write_text(
+        "# @package _global_\ndefaults: [{override /model/conv: edge}]\nmodel: {conv: {eps: 7.0}}\n"
+    )
+    assert compose("experiment=wide", "dataset=molecules").model.conv.eps == 7
+    assert not caplog.messages
+    assert "eps" not in compose("experiment=wide", "model/conv=sum").model.conv
+    assert caplog.messages == ["experiment=wide sets model.conv.eps for model/conv=edge alone."]
+
+
 def test_a_folder_of_ones_own(compose: Compose, tmp_path: Path) -> None:
     (tmp_path / "own" / "preset").mkdir(parents=True)
     (tmp_path / "own" / "model").mkdir()

@@ -130,6 +130,13 @@ def test_one_graph_is_one_batch_that_copies_nothing() -> None:
         assert batch.edge_index.data_ptr() == packed.edge_index.data_ptr()
 
 
+def test_one_graph_is_the_same_batch_in_every_epoch() -> None:
+    loader = Loader(numbered([30]), shuffle=True)
+    (first,), (second,) = loader.epoch(0), loader.epoch(1)
+    assert first is second
+    assert first.to("cpu") is first
+
+
 def test_no_graphs_are_no_batches() -> None:
     for shuffle in (False, True):
         loader = Loader(numbered([]), shuffle=shuffle)

@@ -63,7 +63,7 @@ class Batch:
         self._shared: dict[str, Any] = {}
 
     def once(self, name: str, compute: Callable[["Batch"], T]) -> T:
-        """`compute(self)` at the first call with this name: what layers have in common, such as normalised degrees."""
+        """`compute(self)` at the first call with this name: what follows from the batch alone, as its degrees do."""
         if name not in self._shared:
             self._shared[name] = compute(self)
         return self._shared[name]

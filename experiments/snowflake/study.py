@@ -42,12 +42,14 @@ def main() -> None:
     parser.add_argument("--backbones", default=",".join(BACKBONES))
     parser.add_argument("--policies", default="none,snowflake")
     parser.add_argument("--depths", default="2,4,8,16,32")
+    parser.add_argument("--splits", type=int, default=10, help="the first so many of the ten")
     parser.add_argument("overrides", nargs="*", help="further overrides of every run: data.root=…")
     asked = parser.parse_args()
     lists = (asked.datasets, asked.backbones, asked.depths, asked.policies)
-    for dataset, backbone, depth, policy in product(*(chosen.split(",") for chosen in lists)):
+    settings = product(*(chosen.split(",") for chosen in lists), range(asked.splits))
+    for dataset, backbone, depth, policy, split in settings:
         choices = [*DATASETS[dataset], *BACKBONES[backbone], *POLICIES[policy], f"model.num_layers={depth}"]
-        places = ["dataset.fold=all", f"out={asked.out}", "resume=auto"]
+        places = [f"dataset.fold={split}", f"out={asked.out}", "resume=auto"]
         run(gnnlab.compose("experiment=snowflake", *choices, *places, *asked.overrides))
 
 

@@ -50,7 +50,7 @@ class TwoStage(NodeDepth):
     def depth(self, model: nn.Module, batch: Batch) -> Tensor:
         if "depth" in batch.node:
             return batch.node["depth"]
-        return batch.once("depth", lambda batch: self.find(batch.to("cpu")).to(batch.ptr.device))
+        return self.find(batch.to("cpu")).to(batch.ptr.device)
 
     def phases(self, phases: Sequence[Phase], model: nn.Module, splits: Splits) -> Sequence[Phase]:
         fresh = {name: value for name, value in copy_of(model).items() if not name.startswith("aggregation.")}
@@ -88,6 +88,7 @@ class WithDepth:
 
     def __init__(self, loader: SplitLoader, policy: TwoStage) -> None:
         self.loader, self.policy = loader, policy
+        self.made: tuple[Tensor, SplitLoader] | None = None
 
     @property
     def packed(self) -> Packed:
@@ -100,7 +101,10 @@ class WithDepth:
         return self.loader.num_batches(epoch)
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        return self.loader.over(self.packed.with_node(depth=self.policy.of(self.packed))).epoch(epoch, start)
+        depth = self.policy.of(self.packed)
+        if self.made is None or self.made[0] is not depth:
+            self.made = depth, self.loader.over(self.packed.with_node(depth=depth))
+        return self.made[1].epoch(epoch, start)
 
 
 def _same(one: Packed, other: Packed) -> bool:

@@ -17,10 +17,10 @@ from gnnlab.trainer.protocols import SplitLoader
 
 
 def divergence(target: Target, teacher: Tensor, student: Tensor) -> Tensor:
-    """KL(teacher ‖ student) [n] of what outputs [n, T] mean: T classes, T labels, or T normals of variance 1."""
+    """KL(teacher ‖ student) […] of what outputs […, T] mean: T classes, T labels, or T normals of variance 1."""
     if target == "regression":
         return (teacher - student).square().sum(-1) / 2
-    if target == "multiclass":
+    if target in ("multiclass", "sequence"):
         said, saying = log_softmax(teacher, -1), log_softmax(student, -1)
         return (said.exp() * (said - saying)).sum(-1)
     yes = teacher.sigmoid() * (logsigmoid(teacher) - logsigmoid(student))
@@ -39,6 +39,7 @@ class Teacher:
         numbers = torch.arange(graphs.num_graphs)
         self.graphs = replace(graphs, graph={**graphs.graph, "number": numbers})
         self.target: Target = spec.target
+        self.places = (spec.length, -1)
         self.share = ceil(graphs.num_graphs / max(1, loader.num_batches()))
         pairs = graphs.pair["ptr"] if graphs.pair else graphs.edge_ptr
         self.ptr = {"graph": torch.arange(graphs.num_graphs + 1), "node": graphs.ptr, "edge": pairs}[spec.level]
@@ -65,7 +66,8 @@ class Teacher:
     def objective(self, model: nn.Module, out: Tensor, batch: Batch) -> Tensor:
         """The mean divergence of a batch's outputs from the teacher's."""
         said = self.said(batch).to(out.device)
-        return divergence(self.target, said, out[: len(said)].float()).mean()
+        saying = out[: len(said)].float()
+        return divergence(self.target, said.unflatten(-1, self.places), saying.unflatten(-1, self.places)).mean()
 
     def state_dict(self) -> dict[str, Tensor]:
         return {"logits": self.logits}

@@ -54,16 +54,25 @@ class Left:
 
     def __init__(self, loader: SplitLoader, edges: EdgeMask) -> None:
         self.loader, self.edges = loader, edges
+        self.made: tuple[Tensor, SplitLoader] | None = None
+
+    @property
+    def rest(self) -> SplitLoader:
+        """The loader underneath, over the graph as it is now."""
+        kept = self.edges.kept.cpu()
+        if self.made is None or not torch.equal(self.made[0], kept):
+            self.made = kept.clone(), self.loader.over(self.loader.packed.keep_edges(kept))
+        return self.made[1]
 
     @property
     def packed(self) -> Packed:
-        return self.loader.packed.keep_edges(self.edges.kept.cpu())
+        return self.rest.packed
 
     def over(self, packed: Packed) -> SplitLoader:
         return self.loader.over(packed)
 
     def epoch(self, epoch: int, start: int = 0):
-        return self.over(self.packed).epoch(epoch, start)
+        return self.rest.epoch(epoch, start)
 
     def num_batches(self, epoch: int = 0) -> int:
         return self.loader.num_batches(epoch)

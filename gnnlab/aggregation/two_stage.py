@@ -11,8 +11,8 @@ from gnnlab.aggregation.node_depth import NodeDepth, listen
 from gnnlab.batch import Batch
 from gnnlab.errors import UsageError
 from gnnlab.nn.gate import Gate
+from gnnlab.nn.weights import copy_of, initial, rewind
 from gnnlab.packed import Packed
-from gnnlab.trainer.ema import copy_of
 from gnnlab.trainer.method import Splits
 from gnnlab.trainer.phase import Phase
 from gnnlab.trainer.protocols import SplitLoader
@@ -53,14 +53,14 @@ class TwoStage(NodeDepth):
         return self.find(batch.to("cpu")).to(batch.ptr.device)
 
     def phases(self, phases: Sequence[Phase], model: nn.Module, splits: Splits) -> Sequence[Phase]:
-        fresh = {name: value for name, value in copy_of(model).items() if not name.startswith("aggregation.")}
+        fresh = initial(model)
 
         def explore(model: nn.Module) -> None:
             self.gated.fill_(False)
             self.requires_grad_(True)
 
         def gate(model: nn.Module) -> None:
-            model.load_state_dict(fresh, strict=False)
+            rewind(model, fresh)
             self.gated.fill_(True)
             self.requires_grad_(False)
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from gnnlab.batch import Batch
 from gnnlab.encodings.base import Encoding
 from gnnlab.nn.conv.gcn import normalised
+from gnnlab.nn.dropout import Dropout
 from gnnlab.nn.embedding import NodeEmbedding
 from gnnlab.nn.head import Head
 from gnnlab.nn.linear import Linear
@@ -44,7 +45,7 @@ class GCNII(Stack):
         nodes = NodeEmbedding(spec, hidden_dim, encodings, merge="add")
         layers = [GCNIILayer(hidden_dim, alpha, math.log(theta / layer + 1)) for layer in range(1, num_layers + 1)]
         super().__init__(nodes, None, layers, head(dim=hidden_dim, depth=num_layers, spec=spec))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, batch: Batch) -> Tensor:
         x = start = self.dropout(self.nodes(batch)).relu()

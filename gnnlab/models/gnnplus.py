@@ -14,6 +14,7 @@ from gnnlab.batch import Batch
 from gnnlab.encodings.base import Encoding
 from gnnlab.nn.activation import Activation, activation
 from gnnlab.nn.conv.base import Conv
+from gnnlab.nn.dropout import Dropout
 from gnnlab.nn.embedding import FeatureEmbedding, NodeEmbedding
 from gnnlab.nn.head import Head
 from gnnlab.nn.linear import MLP
@@ -63,7 +64,7 @@ class PlusLayer(nn.Module):
         self.conv, self.residual = conv, residual
         self.node_norm = BatchNorm(dim) if norm else None
         self.edge_norm = BatchNorm(dim) if norm and conv.updates_edges else None
-        self.act, self.dropout = activation(act), nn.Dropout(dropout)
+        self.act, self.dropout = activation(act), Dropout(dropout)
         self.feed_forward = MLP(dim, 2 * dim, dim, act=act, dropout=dropout) if feed_forward else None
         if feed_forward:
             self.norms = nn.ModuleList([BatchNorm(dim), BatchNorm(dim)])

@@ -18,6 +18,7 @@ from torch.nn.functional import pad
 
 from gnnlab.batch import Batch
 from gnnlab.encodings.base import Encoding
+from gnnlab.nn.dropout import Dropout
 from gnnlab.nn.embedding import NodeEmbedding
 from gnnlab.nn.head import read, read_width
 from gnnlab.nn.heads import head_width
@@ -59,7 +60,7 @@ class Graphormer(nn.Module):
         self.virtual = nn.Parameter(0.02 * torch.randn(hidden_dim))
         self.bias = PairBias(spec, num_heads, largest_distance, path)
         self.virtual_bias = nn.Parameter(0.02 * torch.randn(num_heads))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.layers = nn.ModuleList(GraphormerLayer(hidden_dim, num_heads, dropout) for _ in range(num_layers))
         self.norm = nn.LayerNorm(hidden_dim)
         self.out = Linear(read_width(hidden_dim, spec.level), spec.out_dim)
@@ -89,7 +90,7 @@ class GraphormerLayer(nn.Module):
         self.attention.first_stays = True
         self.feed_forward = MLP(dim, dim, dim, act="gelu", dropout=dropout)
         self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in range(2))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, bias: Tensor, batch: Batch) -> Tensor:
         first, second = self.norms

@@ -20,6 +20,7 @@ from gnnlab.batch import Batch
 from gnnlab.encodings.base import Encoding
 from gnnlab.encodings.rrwp import relative_walks
 from gnnlab.nn.all_pairs import all_pairs, edge_pairs
+from gnnlab.nn.dropout import Dropout
 from gnnlab.nn.edge_attention import LARGEST, AfterAttention
 from gnnlab.nn.embedding import FeatureEmbedding, NodeEmbedding
 from gnnlab.nn.head import Head
@@ -85,7 +86,7 @@ class GRITLayer(nn.Module):
         self.attention = PairAttention(dim, num_heads, attention_dropout)
         self.scale = nn.Parameter(torch.empty(2, dim))
         nn.init.xavier_normal_(self.scale)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.pair_out, self.pair_norm = Linear(dim, dim), BatchNorm(dim)
         self.after = AfterAttention(dim, dropout)
 
@@ -108,7 +109,7 @@ class PairAttention(nn.Module):
         self.from_pairs = nn.Parameter(torch.empty(num_heads, width, width))
         for weight in (self.score, *self.from_pairs):
             nn.init.xavier_normal_(weight)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, e: Tensor, pairs: Batch) -> tuple[Tensor, Tensor]:
         source, target = pairs.edges.source, pairs.edges.target

@@ -21,6 +21,7 @@ from gnnlab.batch import Batch
 from gnnlab.encodings.base import Encoding
 from gnnlab.nn.activation import Activation, activation
 from gnnlab.nn.conv.base import Conv
+from gnnlab.nn.dropout import Dropout
 from gnnlab.nn.embedding import FeatureEmbedding, NodeEmbedding
 from gnnlab.nn.head import Head
 from gnnlab.nn.linear import MLP, Linear
@@ -57,7 +58,7 @@ class PreNorm(Stack):
         layers = [PreNormLayer(layer, hidden_dim, dropout, act, norm, separate, after) for layer in convs]
         edges = FeatureEmbedding(spec.edge, hidden_dim) if any(layer.uses_edges for layer in convs) else None
         super().__init__(nodes, edges, layers, head(dim=hidden_dim, depth=num_layers, spec=spec))
-        self.add_module("nodes", nn.Sequential(nodes, activation(act), nn.Dropout(dropout)))
+        self.add_module("nodes", nn.Sequential(nodes, activation(act), Dropout(dropout)))
         layers[-1].last_norm = make_norm(norm, hidden_dim)
 
 
@@ -69,7 +70,7 @@ class PreNormLayer(nn.Module):
     ) -> None:
         super().__init__()
         self.conv, self.separate = conv, separate
-        self.norm, self.dropout = make_norm(norm, dim), nn.Dropout(dropout)
+        self.norm, self.dropout = make_norm(norm, dim), Dropout(dropout)
         widths = (2 * dim if separate else dim, dim)
         self.out = Linear(*widths) if after else MLP(*widths, dim, act=act, dropout=dropout)
         self.feed_forward = MLP(dim, dim, dim, act=act, dropout=dropout) if after else None

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from gnnlab.batch import Batch
 from gnnlab.nn.activation import Activation, activation
 from gnnlab.nn.conv.base import Conv
+from gnnlab.nn.dropout import Dropout
 from gnnlab.nn.norm import Norm, make_norm
 from gnnlab.ops import Around
 
@@ -32,7 +33,7 @@ class ConvBlock(nn.Module):
         self.edge_norm = make_norm(norm, dim) if conv.updates_edges else None
         self.around = Around(relu=act == "relu", last=dropout, whole=not dropout_before_residual)
         self.act = activation(act)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(
         self, x: Tensor, e: Tensor | None, batch: Batch, edge_weight: Tensor | None = None

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from gnnlab.batch import Batch
 from gnnlab.nn.conv.loops import log_weight
+from gnnlab.nn.dropout import Dropout
 from gnnlab.nn.heads import head_width
 from gnnlab.nn.linear import MLP, Linear
 from gnnlab.ops import dot_logits, dot_products, edge_softmax_sum
@@ -68,7 +69,7 @@ class AfterAttention(nn.Module):
 
     def __init__(self, dim: int, dropout: float) -> None:
         super().__init__()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.out = Linear(dim, dim)
         self.norm = BatchNorm(dim)
         self.feed_forward = MLP(dim, 2 * dim, dim, dropout=dropout)

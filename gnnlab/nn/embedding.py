@@ -8,13 +8,13 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from gnnlab import ops
 from gnnlab.batch import Batch
 from gnnlab.encodings.base import Encoding
 from gnnlab.errors import UsageError
 from gnnlab.nn.linear import Linear
+from gnnlab.ops import backend
+from gnnlab.ops import dropout as dropped
 from gnnlab.ops.sparse_linear import sparse, sparse_linear
 from gnnlab.spec import Feature, GraphSpec
 
@@ -57,12 +57,11 @@ class FeatureEmbedding(nn.Module):
 
     def of_nodes(self, batch: Batch, dropout: float = 0.0) -> Tensor:
         """Of a batch's node features, continuous ones with dropout; by their entries where most are zeros."""
-        if self.kind == "continuous" and ops.backend.mode() != "reference" and not torch.compiler.is_compiling():
+        if self.kind == "continuous" and backend.mode() != "reference" and not torch.compiler.is_compiling():
             entries = batch.once("sparse x", lambda batch: sparse(batch.x))
             if entries is not None:
                 return sparse_linear(entries, self.linear.weight, self.linear.bias, dropout)
-        x = batch.x
-        return self(functional.dropout(x, dropout) if x is not None and dropout else x, batch.num_nodes)
+        return self(dropped(batch.x, dropout) if batch.x is not None else None, batch.num_nodes)
 
 
 class NodeEmbedding(nn.Module):

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from gnnlab import ops
 from gnnlab.nn.activation import Activation, activation
+from gnnlab.nn.dropout import Dropout
 
 
 class Linear(nn.Linear):
@@ -22,7 +23,7 @@ class MLP(nn.Module):
         super().__init__()
         self.linears = nn.ModuleList(Linear(a, b) for a, b in pairwise(widths))
         self.act = None if act == "relu" else activation(act)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         *hidden, last = self.linears

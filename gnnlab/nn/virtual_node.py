@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from gnnlab.batch import Batch
+from gnnlab.nn.dropout import Dropout
 from gnnlab.nn.gate import Gate
 from gnnlab.nn.hub import Hub
 from gnnlab.nn.linear import Linear
@@ -61,7 +62,7 @@ class Update(nn.Module):
         self.pooling: Pooling = pooling
         self.linears = nn.ModuleList(Linear(dim, dim) for _ in range(2))
         self.norms = nn.ModuleList(BatchNorm(dim) for _ in range(2))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, u: Tensor, x: Tensor, batch: Batch) -> Tensor:
         u = u + pool(x, batch, self.pooling)

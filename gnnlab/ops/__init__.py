@@ -8,6 +8,7 @@ results are reproducible to the bit.
 from gnnlab.ops.adamw import AdamW, clip_grad_norm_
 from gnnlab.ops.attention import attention
 from gnnlab.ops.dot_logits import dot_logits, dot_products
+from gnnlab.ops.dropout import dropout
 from gnnlab.ops.edge_softmax import edge_softmax_sum, gat
 from gnnlab.ops.gated import gated
 from gnnlab.ops.gatv2_logits import gatv2_logits
@@ -30,6 +31,7 @@ __all__ = [
     "degree",
     "dot_logits",
     "dot_products",
+    "dropout",
     "edge_softmax_sum",
     "gat",
     "gated",

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from gnnlab.ops.dropout import dropout as thin
 from gnnlab.ragged import pointers
 
 FULL, WIDE = 0.1, 64
@@ -43,8 +44,7 @@ def sparse(x: Tensor | None) -> Sparse | None:
 
 def sparse_linear(x: Sparse, weight: Tensor, bias: Tensor | None = None, dropout: float = 0.0) -> Tensor:
     """[N, out]: dropout(X) Wᵀ + b."""
-    value = functional.dropout(x.value, dropout) if dropout else x.value
-    out = _Product.apply(x._replace(value=value), weight)
+    out = _Product.apply(x._replace(value=thin(x.value, dropout)), weight)
     return out if bias is None else out + bias
 
 

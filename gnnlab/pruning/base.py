@@ -7,15 +7,15 @@ from torch import nn
 
 from gnnlab.errors import UsageError
 from gnnlab.pruning.macs import macs_per_graph
+from gnnlab.pruning.prunable import Also, prunable
 from gnnlab.pruning.scores import num_kept
-from gnnlab.pruning.weights import Also, prunable
 from gnnlab.trainer.method import Method, Splits
 
 
 class Pruning(Method):
     """Leaves `keep` of the weights, of all layers together, exactly: P − ⌈(1 − keep) P⌉ of P.
 
-    Which these are, see `gnnlab.pruning.weights`; `also` names further kinds: norms, biases, embeddings.
+    Which these are, see `gnnlab.pruning.prunable`; `also` names further kinds: norms, biases, embeddings.
     """
 
     def __init__(self, keep: float, also: tuple[Also, ...] = ()) -> None:

@@ -6,10 +6,10 @@ from torch import Tensor, nn
 
 from gnnlab.pruning.gradual import Gradual
 from gnnlab.pruning.masks import Masks, Number
+from gnnlab.pruning.prunable import Also
 from gnnlab.pruning.rules import Rule
 from gnnlab.pruning.schedule import cosine
 from gnnlab.pruning.scores import highest
-from gnnlab.pruning.weights import Also
 from gnnlab.trainer.method import Splits
 from gnnlab.trainer.phase import Phase
 

@@ -6,11 +6,12 @@ from dataclasses import replace
 from torch import Tensor, nn
 
 from gnnlab.errors import UsageError
+from gnnlab.nn.weights import initial, rewind
 from gnnlab.pruning.base import Pruning
 from gnnlab.pruning.masks import Masks
+from gnnlab.pruning.prunable import Also
 from gnnlab.pruning.rules import Rule, check, choose
 from gnnlab.pruning.scores import num_kept
-from gnnlab.pruning.weights import Also, initial, rewind
 from gnnlab.trainer.method import Splits
 from gnnlab.trainer.phase import Phase
 

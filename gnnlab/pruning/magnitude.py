@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from gnnlab.pruning.one_shot import OneShot
+from gnnlab.pruning.prunable import Also
 from gnnlab.pruning.rules import Rule, check, choose
-from gnnlab.pruning.weights import Also
 from gnnlab.trainer.method import Splits
 from gnnlab.trainer.phase import Phase
 

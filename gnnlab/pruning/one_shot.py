@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from gnnlab.errors import UsageError
 from gnnlab.pruning.base import Pruning
 from gnnlab.pruning.masks import Masks, Number
-from gnnlab.pruning.weights import Also
+from gnnlab.pruning.prunable import Also
 from gnnlab.trainer.method import Splits
 from gnnlab.trainer.phase import Phase
 

@@ -14,13 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from gnnlab.errors import UsageError
+from gnnlab.nn.weights import copy_of
 from gnnlab.packed import Packed
 from gnnlab.pruning.projection import L0
-from gnnlab.pruning.weights import Also
+from gnnlab.pruning.prunable import Also
 from gnnlab.sparsifiers.distill import Teacher
 from gnnlab.sparsifiers.ranked import OneShot
 from gnnlab.spec import GraphSpec
-from gnnlab.trainer.ema import copy_of
 from gnnlab.trainer.method import Splits
 from gnnlab.trainer.phase import Phase
 
@@ -43,7 +43,7 @@ class Teddy(OneShot):
 
     Phases: "dense" trains the teacher on all edges, "sparse" the student, from the initial weights anew, on the share
     `keep` of them. `distill` (λ) weighs the divergence from the teacher; at 0 there is none, and no dense phase.
-    `keep_weights`: the share of the weights that the projection leaves after every step, see `gnnlab.pruning.weights`
+    `keep_weights`: the share of the weights that the projection leaves after every step, see `gnnlab.pruning.prunable`
     for which; `also` names more of them.
     """
 

@@ -12,11 +12,12 @@ from torch import Tensor, nn
 from gnnlab.batch import Batch
 from gnnlab.errors import UsageError
 from gnnlab.nn.gate import Gated
+from gnnlab.nn.weights import initial, rewind
 from gnnlab.packed import Packed
 from gnnlab.pruning.masks import Masks
 from gnnlab.pruning.projection import L0
+from gnnlab.pruning.prunable import Also
 from gnnlab.pruning.scores import highest, num_kept
-from gnnlab.pruning.weights import Also, initial, rewind
 from gnnlab.sparsifiers.base import Sparsifier
 from gnnlab.sparsifiers.trainable import EdgeMask, WeightMask, left, put_on, take_off
 from gnnlab.sparsifiers.undirected import strongest

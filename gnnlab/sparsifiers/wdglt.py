@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from gnnlab.batch import Batch
 from gnnlab.errors import UsageError
 from gnnlab.packed import Packed
-from gnnlab.pruning.weights import Also
+from gnnlab.pruning.prunable import Also
 from gnnlab.sparsifiers.ugs import UGS
 from gnnlab.trainer.method import Splits
 from gnnlab.trainer.phase import Phase

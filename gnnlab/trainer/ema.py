@@ -6,6 +6,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from gnnlab.nn.weights import copy_of
+
 
 class EMA:
     """θ̄ ← decay · θ̄ + (1 − decay) · θ after every step, from θ̄₀ = θ₀. Buffers are copied as they are."""
@@ -40,8 +42,3 @@ class EMA:
     def load_state_dict(self, state_dict: dict[str, Tensor]) -> None:
         for name, value in self.average.items():
             value.copy_(state_dict[name])
-
-
-def copy_of(model: nn.Module) -> dict[str, Tensor]:
-    """The model's weights and buffers, by value."""
-    return {name: value.detach().clone() for name, value in model.state_dict().items()}

@@ -11,8 +11,8 @@ from gnnlab.config import build, conf_dir
 from gnnlab.errors import UsageError
 from gnnlab.pruning.macs import macs_per_graph
 from gnnlab.pruning.projection import project
+from gnnlab.pruning.prunable import prunable
 from gnnlab.pruning.scores import num_kept
-from gnnlab.pruning.weights import prunable
 from gnnlab.results.__main__ import main
 from gnnlab.run import prepare, run
 from gnnlab.testing import sample_for, sample_spec

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from gnnlab.errors import UsageError
-from gnnlab.pruning.weights import prunable
+from gnnlab.pruning.prunable import prunable
 from gnnlab.results.__main__ import main
 from gnnlab.run import prepare, run
 from gnnlab.sparsifiers.distill import Teacher, divergence

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from gnnlab.pruning.weights import initial, prunable
+from gnnlab.nn.weights import initial
+from gnnlab.pruning.prunable import prunable
 from gnnlab.results.__main__ import main
 from gnnlab.run import prepare, run
 from gnnlab.sparsifiers.trainable import EdgeMask, put_on, take_off

@@ -3,13 +3,13 @@
 import math
 
 from torch import Tensor, nn
-from torch.nn.functional import dropout
 
 from gnnlab.batch import Batch
 from gnnlab.nn.conv.base import Conv
 from gnnlab.nn.conv.gcn import normalised
 from gnnlab.nn.linear import Linear
 from gnnlab.ops import propagate
+from gnnlab.ops.dropout import dropout
 
 
 class GCNII(Conv):

@@ -1,12 +1,10 @@
 """Which of a model's parameters are weights that can be pruned: those for which 0 is a neutral value."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from typing import Literal
 
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
-
-from gnnlab.trainer.ema import copy_of
 
 Also = Literal["norms", "biases", "embeddings"]
 NORMS = (_BatchNorm, nn.LayerNorm, nn.RMSNorm, nn.GroupNorm)
@@ -20,16 +18,6 @@ def prunable(model: nn.Module, also: Collection[Also] = ()) -> dict[str, nn.Para
     names as `undecayed`, for which 0 is a value like any other.
     """
     return {name: parameter for name, parameter, kind in _kinds(model) if kind == "weights" or kind in also}
-
-
-def initial(model: nn.Module) -> dict[str, Tensor]:
-    """The weights and buffers to go back to (`rewind`): all but those of an aggregation policy."""
-    return {name: value for name, value in copy_of(model).items() if not name.startswith("aggregation.")}
-
-
-def rewind(model: nn.Module, values: Mapping[str, Tensor]) -> None:
-    """Give `model` these weights and buffers; others stay as they are."""
-    model.load_state_dict(values, strict=False)
 
 
 def _kinds(model: nn.Module) -> Iterator[tuple[str, nn.Parameter, str]]:

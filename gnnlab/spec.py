@@ -10,8 +10,10 @@ from typing import Literal
 from gnnlab.errors import UsageError
 
 Level = Literal["graph", "node", "edge"]
-Target = Literal["regression", "binary", "multiclass", "multilabel"]
-Metric = Literal["mae", "rmse", "accuracy", "balanced_accuracy", "f1", "binary_f1", "roc_auc", "ap", "mrr"]
+Target = Literal["regression", "binary", "multiclass", "multilabel", "sequence"]
+Metric = Literal[
+    "mae", "rmse", "accuracy", "balanced_accuracy", "f1", "binary_f1", "roc_auc", "ap", "mrr", "subtoken_f1"
+]
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,9 @@ class GraphSpec:
 
     `level`: targets are of graphs, of nodes, or ("edge") of pairs of nodes, see `Batch.edge_label_index`.
     `num_targets` is the number of values predicted for each: regression columns, labels of a multi-label
-    task, classes of a multi-class task, 1 for a binary one. `weighted_loss` weights the
-    classes of a batch by 1 − n_c / n (benchmarking-gnns). `in_degrees[d]` counts the training nodes of
-    in-degree d.
+    task, classes of a multi-class task, 1 for a binary one. A sequence is so many classes at each of `length`
+    places. `weighted_loss` weights the classes of a batch by 1 − n_c / n (benchmarking-gnns). `in_degrees[d]` counts
+    the training nodes of in-degree d.
     """
 
     name: str
@@ -58,8 +60,9 @@ class GraphSpec:
     edge: Feature = Feature()
     weighted_loss: bool = False
     in_degrees: tuple[int, ...] = field(default=(), repr=False)
+    length: int = 1
 
     @property
     def out_dim(self) -> int:
         """Width of the head's output."""
-        return self.num_targets
+        return self.num_targets * self.length

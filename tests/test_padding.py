@@ -122,6 +122,7 @@ TASKS = [
     GraphSpec("t", "graph", "multiclass", 3, "accuracy"),
     GraphSpec("t", "graph", "multiclass", 4, "balanced_accuracy", weighted_loss=True),
     GraphSpec("t", "graph", "multilabel", 3, "ap"),
+    GraphSpec("t", "graph", "sequence", 3, "subtoken_f1", length=2),
 ]
 
 
@@ -133,11 +134,14 @@ def test_losses_gradients_and_scores(spec: GraphSpec, level: Level, masked: bool
     generator = torch.Generator().manual_seed(0)
     rows = batch.num_graphs if level == "graph" else batch.num_nodes
     y = LABELS[torch.arange(rows) % len(LABELS)]
-    if spec.target != "multiclass":
+    if spec.target == "sequence":
+        y = torch.stack([y, y.flip(0)], dim=1)
+    elif spec.target != "multiclass":
         y = (y[:, None] >= torch.arange(spec.num_targets)).double()
     if spec.target == "multilabel":
         y[torch.rand(y.shape, generator=generator) < 0.3] = math.nan
-    batch.graph, batch.node = ({"y": y}, batch.node) if level == "graph" else ({}, {**batch.node, "y": y})
+    words = {"words": y} if spec.target == "sequence" else {}
+    batch.graph, batch.node = ({"y": y, **words}, batch.node) if level == "graph" else (words, {**batch.node, "y": y})
     if masked:
         batch.node["mask"] = torch.rand(rows, generator=generator) < 0.5
     nodes, edges, graphs, longest = Size.of(batch)

@@ -27,16 +27,16 @@ LEFT_OUT = (
     "trainer.detect_anomaly",
 )
 
+UNSAID = {"budget": None, "init": "default", "trainer.choose": "metric"}
+"""Settings that came later: at their defaults, the name is what it was."""
+
 
 def config_hash(cfg: DictConfig) -> str:
     """8 hexadecimal digits of SHA-256; the order of keys does not matter."""
     config = plain(cfg)
-    for key, value in {"budget": None, "init": "default"}.items():
-        if config.get(key, value) == value:
-            config.pop(key, None)
-    for path in LEFT_OUT:
+    for path in (*LEFT_OUT, *UNSAID):
         *parents, key = path.split(".")
         section = config.get(parents[0]) if parents else config
-        if section:
+        if section and (path not in UNSAID or section.get(key) == UNSAID[path]):
             section.pop(key, None)
     return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:8]

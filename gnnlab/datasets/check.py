@@ -1,5 +1,6 @@
 """The check of a split against its `GraphSpec`, once, before it is cached: no wrong value reaches a model."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -8,6 +9,9 @@ from torch import Tensor
 from gnnlab.errors import UsageError
 from gnnlab.packed import Packed
 from gnnlab.spec import Feature, GraphSpec
+
+BLOCK = 1 << 16
+"""Rows looked at together: values may lie in a file that is larger than memory."""
 
 
 def check_split(split: str, packed: Packed, spec: GraphSpec) -> None:
@@ -37,23 +41,25 @@ class Rows:
     def check_feature(self, name: str, value: Tensor | None, feature: Feature) -> None:
         if feature.kind == "categorical":
             value = self._shaped(name, value, torch.int64, (len(feature.sizes),))
-            inside = (value >= 0) & (value < torch.tensor(feature.sizes))
-            self._require(inside, f"{name} has a category outside 0 … size−1 of {feature.sizes}")
+            sizes = torch.tensor(feature.sizes)
+            problem = f"{name} has a category outside 0 … size−1 of {feature.sizes}"
+            self._require(value, lambda x: (x >= 0) & (x < sizes), problem)
         elif feature.kind == "continuous":
             value = self._shaped(name, value, torch.float32, feature.sizes)
-            self._require(value.isfinite(), f"{name} is NaN or infinite")
+            self._require(value, torch.isfinite, f"{name} is NaN or infinite")
 
     def check_targets(self, y: Tensor | None, spec: GraphSpec, name: str = "y") -> None:
-        if spec.target == "multiclass":
-            y = self._shaped(name, y, torch.int64, ())
-            self._require((y >= 0) & (y < spec.num_targets), f"{name} has a class outside 0 … {spec.num_targets - 1}")
+        if spec.target in ("multiclass", "sequence"):
+            y = self._shaped(name, y, torch.int64, (spec.length,) if spec.target == "sequence" else ())
+            problem = f"{name} has a class outside 0 … {spec.num_targets - 1}"
+            self._require(y, lambda y: (y >= 0) & (y < spec.num_targets), problem)
             return
         y = self._shaped(name, y, torch.float32, (spec.num_targets,))
         if spec.target == "regression":
-            self._require(y.isfinite(), f"{name} is NaN or infinite")
+            self._require(y, torch.isfinite, f"{name} is NaN or infinite")
         else:
-            unlabelled = y.isnan() & (spec.target == "multilabel")
-            self._require((y == 0) | (y == 1) | unlabelled, f"{name} is neither 0 nor 1")
+            unlabelled = spec.target == "multilabel"
+            self._require(y, lambda y: (y == 0) | (y == 1) | (y.isnan() & unlabelled), f"{name} is neither 0 nor 1")
 
     def _shaped(self, name: str, value: Tensor | None, dtype: torch.dtype, shape: tuple[int, ...]) -> Tensor:
         if value is None or value.dtype != dtype or value.shape[1:] != shape:
@@ -61,8 +67,10 @@ class Rows:
             raise UsageError(f"{self.where}: {name} is {found}, must be {dtype} of shape {['rows', *shape]}.")
         return value
 
-    def _require(self, good: Tensor, problem: str) -> None:
-        if not good.all():
-            row = (~good).nonzero()[0, 0]
-            graph = int(torch.searchsorted(self.ptr, row, right=True)) - 1
-            raise UsageError(f"{self.where}, graph {graph}: {problem}.")
+    def _require(self, value: Tensor, good: Callable[[Tensor], Tensor], problem: str) -> None:
+        for first in range(0, len(value), BLOCK):
+            fine = good(value[first : first + BLOCK])
+            if not fine.all():
+                row = first + (~fine).nonzero()[0, 0]
+                graph = int(torch.searchsorted(self.ptr, row, right=True)) - 1
+                raise UsageError(f"{self.where}, graph {graph}: {problem}.")

@@ -13,15 +13,21 @@ from torch.nn.functional import leaky_relu
 from gnnlab.batch import Batch
 from gnnlab.ops.backend import fused
 from gnnlab.ops.define import differentiable, kernel
+from gnnlab.ops.dropout import drop
+from gnnlab.ops.dropout import dropout as thinned
+from gnnlab.ops.random import fresh_seed, scale
+from gnnlab.ops.segment import aggregate
 
 
-def edge_softmax_sum(logits: Tensor, value: Tensor, batch: Batch, eps: float = 0.0) -> Tensor:
-    """Σ_j α_ij v_j with α_ij = exp s_ij / (Σ_k exp s_ik + eps), head by head: [N, H C].
+def edge_softmax_sum(logits: Tensor, value: Tensor, batch: Batch, eps: float = 0.0, dropout: float = 0.0) -> Tensor:
+    """Σ_j dropout(α_ij) v_j with α_ij = exp s_ij / (Σ_k exp s_ik + eps), head by head: [N, H C].
 
     A logit of -inf removes its edge; a node without in-edges gets 0.
     """
     if not fused(value, "edge_softmax_sum"):
-        return reference(logits, value, batch, eps)
+        return reference(logits, value, batch, eps, dropout, fresh_seed(value.device) if dropout else None)
+    if dropout:
+        return _of_kept(logits.to(_score_type(value)), value, batch, eps, dropout)
     heads = logits.shape[1]
     return _softmax_sum(value, None, None, logits.to(_score_type(value)), *batch.edges, heads, 1.0, eps)[0]
 
@@ -46,18 +52,41 @@ def _score_type(value: Tensor) -> torch.dtype:
     return torch.float32 if value.dtype == torch.bfloat16 else value.dtype
 
 
-def reference(logits: Tensor, value: Tensor, batch: Batch, eps: float = 0.0) -> Tensor:
+def _of_kept(logits: Tensor, value: Tensor, batch: Batch, eps: float, dropout: float) -> Tensor:
+    """With dropout: the softmax over the kept edges alone, times the share of all weights that these have."""
+    kept = thinned(torch.ones_like(logits), dropout) > 0
+    most = _most(logits, batch)
+    weight = (logits - most.index_select(0, batch.edges.target)).exp()
+    total = _total(aggregate(weight, batch), most, eps)
+    share = aggregate(weight * kept, batch) / total * scale(dropout)
+    mixed = edge_softmax_sum(logits.masked_fill(~kept, -torch.inf), value, batch)
+    return (mixed.unflatten(1, (*share.shape[1:], -1)) * share.unsqueeze(-1).to(value.dtype)).flatten(1)
+
+
+def _most(logits: Tensor, batch: Batch) -> Tensor:
+    """[N, H] the largest logit of each node; 0 where there is none, or only -inf."""
+    index = batch.edges.target.long().unsqueeze(-1).expand_as(logits)
+    nothing = logits.new_zeros(batch.num_nodes, logits.shape[1])
+    most = nothing.scatter_reduce(0, index, logits.detach(), "amax", include_self=False)
+    return most.masked_fill(most == -torch.inf, 0.0)
+
+
+def _total(weights: Tensor, most: Tensor, eps: float) -> Tensor:
+    """What exp(s − most), summed up, is divided by."""
+    total = weights + (eps * (-most).exp() if eps else 0.0)
+    return total.masked_fill(total == 0, 1.0)
+
+
+def reference(
+    logits: Tensor, value: Tensor, batch: Batch, eps: float = 0.0, dropout: float = 0.0, seed: Tensor | None = None
+) -> Tensor:
     """`edge_softmax_sum` in plain torch."""
     source, target = batch.edges.source, batch.edges.target
-    heads = logits.shape[1]
-    nothing = logits.new_zeros(batch.num_nodes, heads)
-    index = target.long().unsqueeze(-1).expand_as(logits)
-    most = nothing.scatter_reduce(0, index, logits.detach(), "amax", include_self=False)
-    most = most.masked_fill(most == -torch.inf, 0.0)
+    most = _most(logits, batch)
     weight = (logits - most.index_select(0, target)).exp()
-    total = nothing.index_add(0, target, weight) + (eps * (-most).exp() if eps else 0.0)
-    alpha = weight / total.masked_fill(total == 0, 1.0).index_select(0, target)
-    messages = alpha.unsqueeze(-1) * value.index_select(0, source).unflatten(1, (heads, -1))
+    total = _total(torch.zeros_like(most).index_add(0, target, weight), most, eps)
+    alpha = drop(weight / total.index_select(0, target), dropout, seed)
+    messages = alpha.unsqueeze(-1) * value.index_select(0, source).unflatten(1, (logits.shape[1], -1))
     return torch.zeros_like(value).index_add(0, target, messages.flatten(1))
 
 

@@ -104,6 +104,18 @@ def reciprocal_ranks(scores: Tensor, true: Tensor, pairs: Tensor) -> Tensor:
     return 1 / (1 + counted.new_zeros(len(asked), 3).index_add(0, owner, counted))
 
 
+def subtoken_f1(predicted: Tensor, words: Tensor, end: int) -> Tensor:
+    """[n] F1 of the words predicted [n, L] before the first `end`, and the true ones [n, R], filled up with −1.
+
+    Sets: neither order nor repetition counts (OGB on code2).
+    """
+    said = (predicted == end).cumsum(1) == 0
+    earlier = (predicted[:, :, None] == predicted[:, None, :]).tril(-1).any(2)
+    said &= ~earlier
+    hits = said & (predicted[:, :, None] == words[:, None, :]).any(2)
+    return 2 * hits.sum(1).double() / (said.sum(1) + (words >= 0).sum(1)).clamp(min=1)
+
+
 def class_weights(y: Tensor, num_classes: int, counted: Tensor | None = None) -> Tensor:
     """[num_classes] weights 1 − n_c / n of the batch's labels y [n]; 0 for an absent class (benchmarking-gnns).
 

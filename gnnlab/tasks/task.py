@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from gnnlab.batch import Batch
 from gnnlab.spec import GraphSpec
-from gnnlab.tasks.metrics import METRICS, MINIMIZED, class_weights, reciprocal_ranks
+from gnnlab.tasks.metrics import METRICS, MINIMIZED, class_weights, reciprocal_ranks, subtoken_f1
 
 
 class Task(ABC):
@@ -129,6 +129,31 @@ class Multiclass(Task):
         return functional.cross_entropy(out, known, weight + alone, ignore_index=-100) * (1 - alone)
 
 
+class Sequence(Task):
+    """Cross-entropy at each place of a sequence, y [B, length] class numbers, the last of which is the end (code2).
+
+    The output holds the logits of place after place. The metric is the F1 of the words, mean over the sequences; the
+    graph attribute `words` [B, …] has all true ones, each once, filled up with −1.
+    """
+
+    def predictions(self, out: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """[B] F1 of each sequence, and its target."""
+        out, y = self._items(out, batch)
+        words = batch.graph["words"][: len(y)]
+        return subtoken_f1(self._places(out).argmax(-1), words, self.num_targets - 1), y
+
+    def score(self, out: Tensor, y: Tensor) -> dict[str, float]:
+        return {self.metric: float(out.mean())}
+
+    def _loss(self, out: Tensor, y: Tensor, counted: Tensor | None = None) -> Tensor:
+        known = y if counted is None else torch.where(counted[:, None], y, -100)
+        return functional.cross_entropy(self._places(out).flatten(0, 1), known.flatten(), ignore_index=-100)
+
+    def _places(self, out: Tensor) -> Tensor:
+        """[B, length · classes] to [B, length, classes]."""
+        return out.unflatten(-1, (-1, self.num_targets))
+
+
 class Multilabel(Task):
     """Binary cross-entropy over the labels that are known; y [n, T] in {0, 1}, NaN where unknown."""
 
@@ -156,5 +181,11 @@ def make_task(spec: GraphSpec) -> Task:
     """The task of a dataset."""
     if spec.metric == "mrr":
         return Ranking(spec)
-    kinds = {"regression": Regression, "binary": Binary, "multiclass": Multiclass, "multilabel": Multilabel}
+    kinds = {
+        "regression": Regression,
+        "binary": Binary,
+        "multiclass": Multiclass,
+        "multilabel": Multilabel,
+        "sequence": Sequence,
+    }
     return kinds[spec.target](spec)

@@ -56,6 +56,16 @@ class State:
             return True
         return row[metric] > self.best[metric] if maximize else row[metric] < self.best[metric]
 
+    def records(self, row: Row, metric: str, maximize: bool, choose_from: int) -> tuple[bool, bool]:
+        """Whether no evaluation of the phase, from its epoch `choose_from` on, had a better metric; a lower loss."""
+        first = self.epoch - self.phase_epoch + (choose_from if self.phase_epoch >= choose_from else 0)
+        earlier = [other for other in self.history[first:] if metric in other]
+        sign = 1 if maximize else -1
+        return (
+            all(sign * row[metric] >= sign * other[metric] for other in earlier),
+            all(row["val/loss"] <= other["val/loss"] for other in earlier),
+        )
+
 
 @dataclass
 class FitResult:

@@ -22,7 +22,7 @@ from tests.composition.covering import UNSET, Covering, Row
 MODEL = {"model", "encoding", "dataset"}
 APART = {"hydra", "dataset", "optimizer", "scheduler", "trainer", "logger", "preset", "experiment", "debug"}
 TASKS = {
-    "Graphs": ["regression", "multiclass", "multilabel"],
+    "Graphs": ["regression", "multiclass", "multilabel", "sequence"],
     "PlainGraphs": ["regression", "multiclass", "multilabel"],
     "Nodes": ["binary", "multiclass"],
     "PlainNodes": ["binary", "multiclass"],

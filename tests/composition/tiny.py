@@ -16,6 +16,7 @@ METRICS: dict[Target, Metric] = {
     "binary": "roc_auc",
     "multiclass": "accuracy",
     "multilabel": "ap",
+    "sequence": "subtoken_f1",
 }
 
 
@@ -30,9 +31,9 @@ class Tiny(Dataset):
 
     def spec(self) -> GraphSpec:
         edge = Feature.categorical(4) if self.bonds else Feature()
-        targets = 1 if self.target == "binary" else 3
-        name = f"tiny_{type(self).__name__.lower()}"
-        return GraphSpec(name, self.level, self.target, targets, METRICS[self.target], Feature.categorical(28), edge)
+        targets, length = 1 if self.target == "binary" else 3, 2 if self.target == "sequence" else 1
+        name, node = f"tiny_{type(self).__name__.lower()}", Feature.categorical(28)
+        return GraphSpec(name, self.level, self.target, targets, METRICS[self.target], node, edge, length=length)
 
     def build(self) -> dict[str, Packed]:
         generator = torch.Generator().manual_seed(0)
@@ -40,6 +41,8 @@ class Tiny(Dataset):
         for graph in graphs:
             rows = {"graph": 1, "node": graph.num_nodes, "edge": graph.num_edges}[self.level]
             graph.y = self.targets(rows, generator)
+            if self.target == "sequence":
+                graph.words = graph.y
             if not self.bonds:
                 del graph.edge_attr
         return dict.fromkeys(("train", "val", "test"), Packed.from_graphs(graphs, self.level))
@@ -47,6 +50,8 @@ class Tiny(Dataset):
     def targets(self, rows: int, generator: torch.Generator) -> Tensor:
         if self.target == "multiclass":
             return torch.randint(3, (rows,), generator=generator)
+        if self.target == "sequence":
+            return torch.randint(3, (rows, 2), generator=generator)
         values = torch.randn(rows, self.spec().num_targets, generator=generator)
         return values if self.target == "regression" else (values > 0).float()
 

@@ -17,10 +17,10 @@ def test_every_part_says_what_it_is(entry) -> None:
 
 
 def test_a_group_alone(capsys: pytest.CaptureFixture[str]) -> None:
-    main(["encoding"], conf_dir())
+    main(["model/head"], conf_dir())
     printed = capsys.readouterr().out
-    assert "lappe" in printed
-    assert "[needs undirected]" in printed
+    assert "pyramid" in printed
+    assert "[needs edge_level]" in printed
     assert "gps" not in printed.splitlines()
 
 

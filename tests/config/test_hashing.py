@@ -35,6 +35,7 @@ def changed(path: str, value: object) -> DictConfig:
         ("dataset.fold", 1),
         ("trainer.device", "cuda"),
         ("trainer.progress", False),
+        ("trainer.choose", "metric"),
     ],
 )
 def test_it_ignores_what_does_not_decide_results(path: str, value: object) -> None:

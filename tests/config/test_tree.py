@@ -28,6 +28,7 @@ GROUPS = (
 )
 CHOICES = [f"{group}={option}" for group in GROUPS for option in options(group)]
 PRESETS = [name for name in options("preset") if name != "none"]
+LEANING = [name for name in PRESETS if "defaults: [" in (conf_dir() / "preset" / f"{name}.yaml").read_text()]
 LAYERS = [f"model/{path.parent.name}={path.stem}" for path in sorted((conf_dir() / "model").glob("*/*.yaml"))]
 
 
@@ -38,10 +39,21 @@ def test_every_option_composes(choice: str) -> None:
     assert config_hash(gnnlab.compose(choice, *fixed))
 
 
-@pytest.mark.parametrize("name", PRESETS)
+def pair_of(preset: str) -> tuple[str, str]:
+    names = product(options("model"), options("dataset"))
+    model, dataset = next(pair for pair in names if "_".join(pair) == preset)
+    return f"model={model}", f"dataset={dataset}"
+
+
+@pytest.mark.parametrize("name", LEANING)
+def test_a_preset_that_leans_on_another_is_picked_up(name: str) -> None:
+    pair = pair_of(name)
+    assert config_hash(gnnlab.compose(*pair)) != config_hash(gnnlab.compose(*pair, "preset=none"))
+
+
+@pytest.mark.parametrize("name", [name for name in PRESETS if name not in LEANING])
 def test_every_preset_is_picked_up_and_gives_way(name: str) -> None:
-    model, dataset = next(pair for pair in product(options("model"), options("dataset")) if "_".join(pair) == name)
-    pair = (f"model={model}", f"dataset={dataset}")
+    pair = pair_of(name)
     published = gnnlab.compose(*pair)
     assert config_hash(published) == config_hash(gnnlab.compose(*pair, f"preset={name}"))
     assert config_hash(published) != config_hash(gnnlab.compose(*pair, "preset=none"))

@@ -11,7 +11,8 @@ from torch_geometric.io import fs
 
 from gnnlab.datasets import heterophilous, ogb
 from gnnlab.datasets.benchmarking_gnns import AQSOL, TSP, ImageSuperpixels
-from gnnlab.datasets.bitcoin_otc import snapshots
+from gnnlab.datasets.bitcoin_otc import BitcoinOTC
+from gnnlab.datasets.code2 import Code2
 from gnnlab.datasets.contacts import Contacts
 from gnnlab.datasets.geom_gcn import GeomGCN
 from gnnlab.datasets.heterophilous import Heterophilous
@@ -24,6 +25,7 @@ from gnnlab.errors import UsageError
 
 OGB_SPLIT = [f"{part}.csv.gz" for part in ("train", "valid", "test")]
 TABLES = ["edge", "node-feat", "edge-feat", "num-node-list", "num-edge-list", "graph-label", "node-label"]
+OF_NODES = ["node_depth", "node_is_attributed", "node_dfs_order"]
 TU_PARTS = ["A", "graph_indicator", "graph_labels"]
 ARCHIVES = {
     "MUTAG.zip": [f"MUTAG/MUTAG_{part}.txt" for part in (*TU_PARTS, "node_labels", "edge_labels")],
@@ -37,6 +39,8 @@ ARCHIVES = {
     "hiv.zip": [f"hiv/raw/{table}.csv.gz" for table in TABLES] + [f"hiv/split/scaffold/{part}" for part in OGB_SPLIT],
     "ogbg_ppi_medium.zip": [f"ogbg_ppi_medium/raw/{table}.csv.gz" for table in TABLES]
     + [f"ogbg_ppi_medium/split/species/{part}" for part in OGB_SPLIT],
+    "code2.zip": [f"code2/raw/{table}.csv.gz" for table in (*TABLES, *OF_NODES)]
+    + [f"code2/split/project/{part}" for part in OGB_SPLIT],
     "arxiv.zip": [f"arxiv/raw/{table}.csv.gz" for table in TABLES] + [f"arxiv/split/time/{part}" for part in OGB_SPLIT],
 }  # fmt: skip
 """What the archives hold, as far as it is read."""
@@ -95,8 +99,10 @@ def server(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         (OGBMolecules, "molhiv"),
         (OGBNodes, "arxiv"),
         (AQSOL, None),
+        (BitcoinOTC, None),
         (TSP, None),
         (OGBProteins, None),
+        (Code2, None),
         (Contacts, None),
     ],
 )
@@ -106,10 +112,6 @@ def test_files_come_to_lie_where_they_are_read(tmp_path: Path, server: list[str]
     assert raw.missing() == []
     assert not list(tmp_path.rglob("download-*"))
     assert not list(tmp_path.rglob("processed"))
-
-
-def test_bitcoin_otc_is_unpacked(tmp_path: Path) -> None:
-    assert snapshots(DataSource(str(tmp_path))).num_edges == 1
 
 
 def test_an_archive_without_a_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from gnnlab.datasets.benchmarking_gnns import AQSOL, TSP, ImageSuperpixels
-from gnnlab.datasets.bitcoin_otc import snapshots
+from gnnlab.datasets.bitcoin_otc import BitcoinOTC
+from gnnlab.datasets.code2 import END, UNKNOWN, WORDS, Code2, numbered
 from gnnlab.datasets.contacts import Contacts
 from gnnlab.datasets.lrgb import Peptides, Superpixels
 from gnnlab.datasets.ogb import MOLECULES, OGBMolecules, OGBNodes, OGBProteins
@@ -140,6 +141,55 @@ def test_ogb_proteins(tmp_path: Path, source: DataSource) -> None:
     assert train.edge_index.tolist() == [[1, 0, 2, 1, 4, 3], [0, 1, 1, 2, 3, 4]]
     assert train.edge["edge_attr"][:, 0].tolist() == pytest.approx([0.1, 0.1, 0.2, 0.2, 0.0, 0.0])
     assert splits["test"].batch().num_nodes == 1
+
+
+def write_code(root: Path, labels: list[str]) -> None:
+    """Trees: a root alone, a path of three, a root with three leaves, two nodes; tokens are the nodes with a value."""
+    sizes, values = [1, 3, 4, 2], [5, 5, 0, 7, 0, 8, 0, 9, 6, 0]
+    tables = {
+        "edge": ["0,1", "1,2", "0,1", "0,2", "0,3", "0,1"],
+        "num-node-list": sizes,
+        "num-edge-list": [size - 1 for size in sizes],
+        "node-feat": [f"{node},{value}" for node, value in enumerate(values)],
+        "node_is_attributed": [int(value > 0) for value in values],
+        "node_dfs_order": [node for size in sizes for node in range(size)],
+        "node_depth": [0, 0, 1, 40, 0, 1, 1, 1, 0, 1],
+        "graph-label": labels,
+    }
+    write_ogb(root / "ogb" / "ogbg_code2", "project", tables)
+
+
+def test_ogb_code(tmp_path: Path, source: DataSource) -> None:
+    write_code(tmp_path, ["get name", "set name", "get a b get c d e", "null name"])
+    splits, spec = Code2(source).load()
+    train = splits["train"]
+    assert train.ptr.tolist() == [0, 4, 5], "graphs in the order of the split"
+    assert train.node["x"].tolist() == [[4, 0, 0], [5, 8, 1], [6, 0, 1], [7, 9, 1], [0, 5, 0]]
+    edges = {tuple(edge) for edge in torch.cat([train.edge_index, train.edge["edge_attr"].T]).T.long().tolist()}
+    tree, tokens = [(0, 1), (0, 2), (0, 3)], [(1, 3)]
+    expected = [(*edge, 0, 0) for edge in tree] + [(j, i, 0, 1) for i, j in tree]
+    assert edges == {*expected, *((*edge, 1, 0) for edge in tokens), *((j, i, 1, 1) for i, j in tokens)}
+    test = splits["test"]
+    pairs = torch.cat([test.edge_index, test.edge["edge_attr"].T]).T.long().tolist()
+    assert [pair for pair in pairs if pair[:2] == [0, 2]] == [[0, 2, 1, 0]], "tokens around one that is none"
+    assert test.node["x"][:, 2].tolist() == [0, 1, 20]
+    get, a, b, c, name = 0, 1, 2, 3, 6  # "d", "e" are 4, 5: no word of training comes twice but "get"
+    assert train.graph["y"].tolist() == [[get, a, b, get, c], [get, name, END, END, END]]
+    assert train.graph["words"].tolist() == [[get, a, b, c, 4, 5], [get, name, -1, -1, -1, -1]]
+    assert test.graph["y"].tolist() == [[UNKNOWN, name, END, END, END]]
+    assert (test.graph["words"][0, 0], spec.out_dim) == (END + 8, 5 * 5002)
+
+
+def test_the_vocabulary_is_the_most_frequent_words_of_training() -> None:
+    words = [f"w{index}" for index in range(WORDS + 2)]
+    texts = [words, ["w7", "w5001"], ["w5001", "w5001", "w5000", "new"]]
+    y, of_text = numbered(texts, [0, 1])
+    assert y[0].tolist() == [2, 3, 4, 5, 6], "of equals, the first that is met"
+    assert y[1].tolist() == [0, 1, END, END, END]
+    assert y[2].tolist() == [1, 1, UNKNOWN, UNKNOWN, END]
+    assert sorted(of_text[2][of_text[2] >= 0].tolist())[0] == 1
+    assert (of_text[2][1:3] > END).all()
+    assert (of_text[2] >= 0).sum() == 3
 
 
 def test_a_truncated_table_is_named(tmp_path: Path, source: DataSource) -> None:
@@ -285,14 +335,21 @@ def test_contacts(tmp_path: Path, source: DataSource) -> None:
 def test_bitcoin_ratings_in_windows_of_steps(tmp_path: Path, source: DataSource) -> None:
     day = 24 * 3600
     lines = ["1,2,5,0", f"2,3,-1,{13 * day}.9", f"1,2,3,{14 * day}", f"3,1,1,{90 * day}.5"]  # the last: step 2, not 6
+    lines += [f"1,3,{-step},{(90 + 14 * step) * day}" for step in range(1, 9)]
     path = tmp_path / "BitcoinOTC/raw/soc-sign-bitcoinotc.csv"
     path.parent.mkdir(parents=True)
     path.write_text(rows(lines))
-    graphs = snapshots(source, window=2)
-    assert (graphs.num_graphs, graphs.num_nodes) == (3, 9)
-    assert graphs.edge_ptr.diff().tolist() == [2, 3, 2]
-    assert graphs.batch(2, 3).edge_index.tolist() == [[2, 0], [0, 1]]
-    assert graphs.edge["rating"][-2:].tolist() == [1, 3]
+    splits, _ = BitcoinOTC(source, window=2).load()
+    assert [(packed.num_graphs, packed.num_nodes) for packed in splits.values()] == [(7, 21), (1, 3), (2, 6)]
+    train = splits["train"]
+    assert train.edge_ptr.diff()[:4].tolist() == [2, 3, 2, 2]
+    third = train.batch(2, 3)
+    assert third.edge_index.tolist() == [[2, 0], [0, 1]]
+    assert third.edge["edge_attr"][:, 0].tolist() == pytest.approx([0.1, 0.3])
+    assert (third.edge_label_index.tolist(), third.y.tolist()) == ([[0], [2]], [[1.0]]), "the rating of the next step"
+    assert train.batch(0, 1).y.tolist() == [[0.0]]
+    test = splits["test"].batch(1, 2)
+    assert test.edge_attr[:, 0].tolist() == pytest.approx([-0.6, -0.7]), "not the one that is asked for, −8"
     path.write_text(rows(lines)[:-1])
     with pytest.raises(UsageError, match=r"soc-sign-bitcoinotc\.csv cannot be read .*cut short"):
-        snapshots(source)
+        BitcoinOTC(source).load()

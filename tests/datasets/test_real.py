@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from gnnlab.datasets.bitcoin_otc import snapshots
+from gnnlab.datasets.bitcoin_otc import FILE, BitcoinOTC, ratings, snapshots
 from gnnlab.datasets.geom_gcn import GeomGCN, GeomGCNUndirected
 from gnnlab.datasets.heterophilous import Heterophilous
 from gnnlab.datasets.lrgb import Peptides
@@ -177,9 +177,17 @@ def test_folds_of_enzymes_hold_ten_of_each_class_to_test(source: DataSource) -> 
 
 
 def test_bitcoin_otc_has_the_published_counts(source: DataSource) -> None:
-    graphs = snapshots(source)
+    splits, _ = BitcoinOTC(source).load()
+    assert [packed.num_graphs for packed in splits.values()] == [95, 14, 28]
+    assert all(packed.ptr.diff().unique().tolist() == [6_005] for packed in splits.values())
+    ends, rating, step = ratings(source.root / "BitcoinOTC" / FILE)
+    assert len(step) == 35_592
+    assert len(ends.unique()) == 5_881, "users who rate or are rated"
+    assert rating.unique().tolist() == [*range(-10, 0), *range(1, 11)]
+    asked = sum(len(packed.pair["edge_label"]) for packed in splits.values())
+    assert asked == int((step > 0).sum()), "every rating once, but for those of the first step"
+    assert sum(packed.pair["edge_label"].sum() for packed in splits.values()) == (rating[step > 0] < 0).sum()
+    graphs = snapshots(ends, rating, step, window=10)
     assert graphs.num_graphs == 138
-    assert graphs.ptr.diff().unique().tolist() == [6_005]
     assert graphs.num_edges / 138 == pytest.approx(2_573.2, abs=0.05)
-    assert snapshots(source, window=1).num_edges == 35_592, "every rating once"
-    assert graphs.edge["rating"].unique().tolist() == [*range(-10, 0), *range(1, 11)]
+    assert graphs.num_edges - int(graphs.edge_ptr.diff()[-1]) == sum(packed.num_edges for packed in splits.values())

@@ -101,6 +101,20 @@ def test_loops_are_those_of_a_graph_that_has_them() -> None:
         assert weight.sum() == one.num_nodes + 0.5 * one.num_edges
 
 
+@pytest.mark.parametrize("weight", [None, ONES])
+@pytest.mark.parametrize("kind", [GAT, GATv2])
+def test_attention_dropout_acts_on_the_weights_in_training(kind: type, weight: Tensor | None) -> None:
+    conv = kind(8, 4, attention_dropout=0.5).double()
+    plain = kind(8, 4).double()
+    plain.load_state_dict(conv.state_dict())
+    expected = plain(X, E, BATCH, weight)[0]
+    assert torch.equal(conv.eval()(X, E, BATCH, weight)[0], expected)
+    torch.manual_seed(0)
+    with torch.no_grad():
+        mean = torch.stack([conv.train()(X, E, BATCH, weight)[0] for _ in range(1000)]).mean(0)
+    torch.testing.assert_close(mean, expected, atol=0.5, rtol=0)
+
+
 def test_heads_must_divide_the_width() -> None:
     with pytest.raises(UsageError, match=r"hidden_dim=70 is not a multiple of model\.conv\.num_heads=8"):
         GAT(70)

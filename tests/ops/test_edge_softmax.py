@@ -11,6 +11,7 @@ from torch.testing import assert_close
 from gnnlab.batch import Batch
 from gnnlab.ops import edge_softmax_sum, gat
 from gnnlab.ops.edge_softmax import gat_reference, reference
+from gnnlab.ops.random import fresh_seed
 from tests.ops.parity import Case, batches, check_everything, inputs_of
 
 
@@ -35,9 +36,14 @@ def sloped(op: Callable, *inputs: Tensor | None) -> Tensor:
     return op(*scores_and_value, batch, edge_score, slope=0.1)
 
 
-def softmax_case(heads: int, *widths: int, eps: float = 0.0) -> Case:
+def seeded(logits: Tensor, value: Tensor, batch: Batch, eps: float, dropout: float) -> Tensor:
+    """The reference, from the seed that the op draws."""
+    return reference(logits, value, batch, eps, dropout, fresh_seed(value.device) if dropout else None)
+
+
+def softmax_case(heads: int, *widths: int, eps: float = 0.0, dropout: float = 0.0) -> Case:
     """So many heads, and widths of one head."""
-    fused, plain = partial(edge_softmax_sum, eps=eps), partial(reference, eps=eps)
+    fused, plain = (partial(op, eps=eps, dropout=dropout) for op in (edge_softmax_sum, seeded))
     return Case(f"softmax, {heads} heads", fused, plain, partial(given, heads), widths, "edge_softmax_sum")
 
 
@@ -53,6 +59,8 @@ def gat_case(inputs: Callable, heads: int, *widths: int) -> Case:
         softmax_case(8, 4, 8, 16),
         softmax_case(20, 1, 3, 16),
         softmax_case(2, 5, eps=0.5),
+        softmax_case(3, 1, 5, dropout=0.6),
+        softmax_case(2, 4, eps=0.5, dropout=0.3),
         gat_case(scored, 3, 1, 5, 23),
         gat_case(edge_scored, 8, 4, 8, 16),
     ],
@@ -67,6 +75,14 @@ def test_weights_sum_to_one_and_a_node_without_in_edges_gets_zero() -> None:
     logits, value = inputs_of(softmax_case(3), batch, 7, torch.float32)
     out = edge_softmax_sum(100 * logits, torch.ones_like(value), batch)
     assert_close(out, (batch.rowptr.diff() > 0).float().unsqueeze(-1).expand_as(out))
+
+
+def test_dropout_keeps_the_mean_and_drops_all_where_p_is_one() -> None:
+    batch = batches()["larger"]
+    logits, value = inputs_of(softmax_case(2), batch, 4, torch.float64)
+    mean = torch.stack([edge_softmax_sum(logits, value, batch, dropout=0.5) for _ in range(1000)]).mean(0)
+    assert_close(mean, edge_softmax_sum(logits, value, batch), atol=0.5, rtol=0)
+    assert not edge_softmax_sum(logits, value, batch, dropout=1.0).any()
 
 
 def test_a_masked_edge_is_an_edge_removed() -> None:

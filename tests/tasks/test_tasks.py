@@ -19,10 +19,34 @@ def task_of(target, num_targets, metric, **options):
 class Rows:
     """A batch as far as a task looks at it."""
 
-    real, is_padded = Real(), False
+    real, is_padded, graph = Real(), False, {}
 
     def __init__(self, y, mask=None):
         self.y, self.mask = y, mask
+
+
+def test_words_are_scored_as_ogb_does() -> None:
+    evaluator = pytest.importorskip("ogb.graphproppred").Evaluator("ogbg-code2")
+    generator = torch.Generator().manual_seed(0)
+    end, task = 6, make_task(GraphSpec("t", "graph", "sequence", 7, "subtoken_f1", length=4))
+    out = torch.randn(200, 28, generator=generator)
+    names = [torch.randint(9, (int(n),), generator=generator).tolist() for n in torch.randint(1, 7, (200,))]
+    names = [[word + 2 * (word >= end - 1) for word in name] for name in names]  # 5: unknown, above 6: never predicted
+    sets = [list(dict.fromkeys(name)) for name in names]
+    batch = Rows(torch.zeros(200, 4, dtype=torch.long))
+    batch.graph = {"words": torch.tensor([words + [-1] * (6 - len(words)) for words in sets])}
+    said = [row.tolist() for row in out.view(200, 4, 7).argmax(-1)]
+    said = [row[: row.index(end)] if end in row else row for row in said]
+    exact = evaluator.eval({"seq_ref": names, "seq_pred": said})["F1"]
+    assert 0.1 < exact < 0.9
+    assert task.score(*task.predictions(out, batch)) == {"subtoken_f1": pytest.approx(exact)}
+
+
+def test_a_sequence_costs_the_mean_of_its_places() -> None:
+    task = make_task(GraphSpec("t", "graph", "sequence", 7, "subtoken_f1", length=4))
+    out, y = torch.randn(5, 28), torch.randint(7, (5, 4))
+    places = [functional.cross_entropy(out[:, 7 * i : 7 * (i + 1)], y[:, i]) for i in range(4)]
+    torch.testing.assert_close(task.loss(out, Rows(y)), torch.stack(places).mean())
 
 
 def test_class_weights_are_the_share_of_the_others_and_zero_for_absent_classes():

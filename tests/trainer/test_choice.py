@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from linear_toy import Linear, toy_fit
+from linear_toy import L2, Linear, toy_fit
 from torch import nn
 
 from gnnlab.trainer import Phase
@@ -37,6 +37,29 @@ def test_weights_of_before_are_not_chosen_and_nothing_stops_before(tmp_path: Pat
     _, result = toy_fit(tmp_path, phases=phases, patience=2, **still)
     assert (result.best_epoch, result.stopped) == (3, "patience")
     assert len(result.history) == 6
+
+
+class Scored(L2):
+    """The loss and the error of one evaluation after the other as given, then 9."""
+
+    def __init__(self, losses: list[float], errors: list[float]) -> None:
+        self.losses, self.errors = [*losses, *[9.0] * 20], [*errors, *[9.0] * 20]
+
+    def loss(self, out: torch.Tensor, batch: Any) -> torch.Tensor:
+        value = super().loss(out, batch)
+        return value if value.requires_grad else value * 0 + self.losses[0]
+
+    def score(self, out: torch.Tensor, y: torch.Tensor) -> dict[str, float]:
+        del self.losses[0]
+        return {"mae": self.errors.pop(0)}
+
+
+@pytest.mark.parametrize(("choose", "best", "epochs"), [("metric", 1, 4), ("both", 3, 7)])
+def test_weights_chosen_by_metric_and_loss(tmp_path: Path, choose: Any, best: int, epochs: int) -> None:
+    """The error is least in epochs 1 and 3, and the loss falls until epoch 4."""
+    task = Scored([5.0, 4.0, 3.0, 2.0, 1.0], [3.0, 1.0, 2.0, 1.0, 2.0])
+    _, result = toy_fit(tmp_path, task=task, max_epochs=20, patience=2, choose=choose)
+    assert (result.best_epoch, result.stopped, len(result.history)) == (best, "patience", epochs)
 
 
 @pytest.mark.parametrize("choose_from", [0, 2])

@@ -17,13 +17,20 @@ class GAT(Conv):
 
     Head by head, the heads side by side: x_i' = Σ_j α_ij W x_j with α_ij = softmax_j LeakyReLU(s·W x_j + t·W x_i),
     over the in-neighbours, and i itself where `self_loops`. A weight w multiplies exp of the score. No bias.
-    Without `weights`, W = 1: where embedding and head map already.
+    Without `weights`, W = 1: where embedding and head map already. In training, `attention_dropout` acts on the α.
     """
 
-    def __init__(self, dim: int, num_heads: int = 8, self_loops: bool = True, weights: bool = True) -> None:
+    def __init__(
+        self,
+        dim: int,
+        num_heads: int = 8,
+        self_loops: bool = True,
+        weights: bool = True,
+        attention_dropout: float = 0.0,
+    ) -> None:
         super().__init__()
         head_dim = split_heads(dim, num_heads)
-        self.self_loops = self_loops
+        self.self_loops, self.attention_dropout = self_loops, attention_dropout
         self.linear = Linear(dim, dim, bias=False) if weights else None
         self.source = nn.Parameter(torch.empty(num_heads, head_dim))
         self.target = nn.Parameter(torch.empty(num_heads, head_dim))
@@ -38,10 +45,14 @@ class GAT(Conv):
         value = x if self.linear is None else self.linear(x)
         heads = value.unflatten(-1, self.source.shape)
         source, target = (heads * self.source).sum(-1), (heads * self.target).sum(-1)
-        if edge_weight is None:
+        dropout = self.attention_dropout if self.training else 0.0
+        if edge_weight is None and not dropout:
             return gat(source, target, value, batch), e
         score = source.index_select(0, batch.edges.source) + target.index_select(0, batch.edges.target)
-        return edge_softmax_sum(leaky_relu(score, 0.2) + log_weight(edge_weight), value, batch), e
+        logits = leaky_relu(score, 0.2)
+        if edge_weight is not None:
+            logits = logits + log_weight(edge_weight)
+        return edge_softmax_sum(logits, value, batch, dropout=dropout), e
 
 
 def split_heads(dim: int, num_heads: int) -> int:

@@ -16,14 +16,14 @@ class GATv2(Conv):
 
     Head by head, the heads side by side: x_i' = Σ_j α_ij (S x_j + b) with
     α_ij = softmax_j a·LeakyReLU(S x_j + T x_i + E e_ij + b), over the in-neighbours, and i itself with e_ii = 0 where
-    `self_loops`. A weight w multiplies exp of the score.
+    `self_loops`. A weight w multiplies exp of the score. In training, `attention_dropout` acts on the α.
     """
 
     uses_edges = True
 
-    def __init__(self, dim: int, num_heads: int = 8, self_loops: bool = True) -> None:
+    def __init__(self, dim: int, num_heads: int = 8, self_loops: bool = True, attention_dropout: float = 0.0) -> None:
         super().__init__()
-        self.self_loops = self_loops
+        self.self_loops, self.attention_dropout = self_loops, attention_dropout
         self.attention = nn.Parameter(torch.empty(num_heads, split_heads(dim, num_heads)))
         self.source = Linear(dim, dim)
         self.target = Linear(dim, dim, bias=False)
@@ -43,4 +43,4 @@ class GATv2(Conv):
         logits = gatv2_logits(value, self.target(x), self.attention, batch, edge)
         if edge_weight is not None:
             logits = logits + log_weight(edge_weight)
-        return edge_softmax_sum(logits, value, batch), e
+        return edge_softmax_sum(logits, value, batch, dropout=self.attention_dropout if self.training else 0.0), e

@@ -13,8 +13,12 @@ class RunStopped(Exception):
     """A run that started well cannot go on: NaN loss, a full disk.
 
     The message says where its state was kept and how to continue. The command line prints it alone
-    and exits with code 1.
+    and exits with code 1. `alone`: of several processes, the others do not say the same.
     """
+
+    def __init__(self, message: str, alone: bool = False) -> None:
+        super().__init__(message)
+        self.alone = alone
 
 
 class GivenUp(RunStopped):

@@ -121,6 +121,11 @@ def pad(batch: Batch, size: Size) -> Batch:
     )
 
 
+def dummy(batch: Batch) -> Batch:
+    """A dummy graph of one node and one edge with the attributes of `batch`, which is empty."""
+    return pad(batch, Size(1, 1, 1, 1))
+
+
 def check_model(model: nn.Module) -> None:
     """Raise `UsageError` where a norm in `model` cannot be told how many rows are real."""
     for name, module in model.named_modules():

@@ -138,8 +138,7 @@ def train(cfg: DictConfig, folder: Path, resume: bool, watch: Callable[[int, flo
         watch=watch,
     )
     if distributed.rank() == 0:
-        graphs = made.last["val"].packed
-        sample = graphs.batch(0, min(32, graphs.num_graphs)).to(next(made.model.parameters()).device)
+        sample = made.last["val"].sample().to(next(made.model.parameters()).device)
         found = {}
         for method in made.methods:
             found |= method.report(made.model, made.last, folder)

@@ -16,6 +16,7 @@ FLOORS = [
         "packed",
         "labelled_pairs",
         "ragged",
+        "weights",
         "padding",
         "files",
         "cache",

@@ -11,11 +11,11 @@ from gnnlab.aggregation.node_depth import NodeDepth, listen
 from gnnlab.batch import Batch
 from gnnlab.errors import UsageError
 from gnnlab.nn.gate import Gate
-from gnnlab.nn.weights import copy_of, initial, rewind
 from gnnlab.packed import Packed
 from gnnlab.trainer.method import Splits
 from gnnlab.trainer.phase import Phase
 from gnnlab.trainer.protocols import SplitLoader
+from gnnlab.weights import copy_of, initial, rewind
 
 
 class TwoStage(NodeDepth):
@@ -94,6 +94,14 @@ class WithDepth:
     def packed(self) -> Packed:
         return self.loader.packed
 
+    @property
+    def with_depths(self) -> SplitLoader:
+        """The loader underneath, over graphs that carry the depths."""
+        depth = self.policy.of(self.packed)
+        if self.made is None or self.made[0] is not depth:
+            self.made = depth, self.loader.over(self.packed.with_node(depth=depth))
+        return self.made[1]
+
     def over(self, packed: Packed) -> "WithDepth":
         return WithDepth(self.loader.over(packed), self.policy)
 
@@ -101,10 +109,10 @@ class WithDepth:
         return self.loader.num_batches(epoch)
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        depth = self.policy.of(self.packed)
-        if self.made is None or self.made[0] is not depth:
-            self.made = depth, self.loader.over(self.packed.with_node(depth=depth))
-        return self.made[1].epoch(epoch, start)
+        return self.with_depths.epoch(epoch, start)
+
+    def sample(self) -> Batch:
+        return self.with_depths.sample()
 
 
 def _same(one: Packed, other: Packed) -> bool:

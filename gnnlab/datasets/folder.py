@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -13,8 +13,10 @@ from gnnlab.datasets.check import check_split
 from gnnlab.datasets.folder_files import FILES, SPLITS, read_folder
 from gnnlab.errors import UsageError
 from gnnlab.packed import Packed
-from gnnlab.spec import Feature, GraphSpec, Level, Metric, Target
+from gnnlab.spec import Feature, GraphSpec, Level
 
+Target = Literal["regression", "binary", "multiclass", "multilabel"]
+Metric = Literal["mae", "rmse", "accuracy", "balanced_accuracy", "f1", "binary_f1", "roc_auc", "ap"]
 USUAL: dict[Target, Metric] = {"regression": "mae", "binary": "roc_auc", "multiclass": "accuracy", "multilabel": "ap"}
 
 
@@ -42,11 +44,8 @@ class Folder(Dataset):
     def load(self) -> tuple[dict[str, Packed], GraphSpec]:
         """As of every data set; the specification is that of the values found."""
         key = {"dataset": type(self).__name__, **self.key()}
-        splits = self.source.cache.packed("folder", key, self.build, code=(type(self), Packed, read_folder))
-        spec = self._found(splits)
-        for split, packed in splits.items():
-            check_split(split, packed, spec)
-        return splits, replace(spec, in_degrees=in_degrees(splits["train"]))
+        splits = self.source.cache.packed("folder", key, self._checked, code=(type(self), Packed, read_folder))
+        return splits, replace(self._found(splits), in_degrees=in_degrees(splits["train"]))
 
     def spec(self) -> GraphSpec:
         return self.load()[1]
@@ -57,6 +56,8 @@ class Folder(Dataset):
             targets = graphs.graph if self.level == "graph" else graphs.node
             if "y" not in targets:
                 raise UsageError(f"there are no targets y of {self.level}s")
+            if "one_graph" in self.gives and graphs.num_graphs != 1:
+                raise UsageError(f"it holds {graphs.num_graphs} graphs, not one (dataset=folder_nodes takes several)")
         except Exception as error:  # whatever a damaged file makes of its reader
             reason = str(error) if isinstance(error, UsageError) else f"{type(error).__name__}: {error}"
             raise UsageError(
@@ -67,11 +68,20 @@ class Folder(Dataset):
         graphs.edge.setdefault("edge_attr", torch.zeros(graphs.num_edges, 1, dtype=torch.long))
         return divided(both_ways(graphs) if "undirected" in self.gives else graphs, self.seed)
 
+    def _checked(self) -> dict[str, Packed]:
+        splits = self.build()
+        spec = self._found(splits)
+        for split, packed in splits.items():
+            check_split(split, packed, spec)
+        return splits
+
     def _found(self, splits: dict[str, Packed]) -> GraphSpec:
         """The specification, as far as values tell it: classes, kinds and sizes of features."""
 
         def values(kind: str, name: str) -> Tensor | None:
             found = [getattr(packed, kind)[name] for packed in splits.values() if name in getattr(packed, kind)]
+            if "mask" in splits["train"].node:
+                return found[0] if found else None  # all splits are of the same graphs
             return torch.cat(found) if found else None
 
         y = values(self.level, "y")
@@ -96,7 +106,7 @@ class FolderDirected(Folder):
 
 @dataclass(frozen=True)
 class FolderNodes(Folder):
-    """Your own graph or graphs, with targets of each node; every edge is taken in both directions."""
+    """Your own graphs, with targets of each node; every edge is taken in both directions."""
 
     gives: ClassVar[tuple[str, ...]] = ("node_level", "edge_attr", "undirected")
     level: ClassVar[Level] = "node"
@@ -104,9 +114,23 @@ class FolderNodes(Folder):
 
 @dataclass(frozen=True)
 class FolderNodesDirected(FolderNodes):
-    """Your own graph or graphs, with targets of each node; edges as they are."""
+    """Your own graphs, with targets of each node; edges as they are."""
 
     gives: ClassVar[tuple[str, ...]] = ("node_level", "edge_attr")
+
+
+@dataclass(frozen=True)
+class FolderGraph(FolderNodes):
+    """Your own graph, with targets of its nodes; every edge is taken in both directions."""
+
+    gives: ClassVar[tuple[str, ...]] = ("node_level", "edge_attr", "undirected", "one_graph")
+
+
+@dataclass(frozen=True)
+class FolderGraphDirected(FolderGraph):
+    """Your own graph, with targets of its nodes; edges as they are."""
+
+    gives: ClassVar[tuple[str, ...]] = ("node_level", "edge_attr", "one_graph")
 
 
 def divided(graphs: Packed, seed: int) -> dict[str, Packed]:

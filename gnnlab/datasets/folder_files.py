@@ -1,4 +1,4 @@
-"""The two formats of a folder of your own graphs: tables, or one torch file.
+"""The formats of a folder of your own graphs: tables, one torch file, or for a large graph arrays.
 
 Tables, with these columns (`x…` stands for any names that begin with x):
 
@@ -12,6 +12,10 @@ nodes. One graph alone needs no graphs.csv and no column `graph`.
 
 The torch file, `graphs.pt`, is a list of `torch_geometric.data.Data`, or of what their `to_dict()` gives: x,
 edge_index, edge_attr, y, and `split`, or for nodes `train_mask`, `val_mask` and `test_mask`. All but y may be missing.
+
+Arrays of one graph with targets of its nodes, as `numpy.save` writes them: edge_index.npy [2, E], y.npy [N] or [N, T],
+x.npy [N, d], edge_attr.npy [E, d], split.npy [N] (0 train, 1 val, 2 test, else none). All but the first two may miss.
+Nothing copies x (float32 or int64): it may be larger than memory, in training too with `loader=neighbours`.
 """
 
 from pathlib import Path
@@ -28,7 +32,8 @@ from gnnlab.errors import UsageError
 from gnnlab.packed import Packed
 from gnnlab.spec import Level
 
-FILES = ("graphs.pt", "graphs.csv", "nodes.csv", "edges.csv")
+ARRAYS = ("edge_index", "x", "y", "split", "edge_attr")
+FILES = ("graphs.pt", "graphs.csv", "nodes.csv", "edges.csv", *(f"{name}.npy" for name in ARRAYS))
 SPLITS = ("train", "val", "test")
 torch.serialization.add_safe_globals([DataEdgeAttr, DataTensorAttr, GlobalStorage])  # parts of Data, which PyG allows
 
@@ -37,7 +42,7 @@ def read_folder(folder: Path, level: Level) -> Packed:
     """The graphs in the folder; the splits that it tells are the attribute `split` of graphs or of nodes."""
     if (folder / "graphs.pt").is_file():
         return read_torch(folder / "graphs.pt", level)
-    return read_tables(folder)
+    return read_arrays(folder) if (folder / "edge_index.npy").is_file() else read_tables(folder)
 
 
 def read_torch(path: Path, level: Level) -> Packed:
@@ -51,12 +56,26 @@ def read_torch(path: Path, level: Level) -> Packed:
     return graphs
 
 
+def read_arrays(folder: Path) -> Packed:
+    """The rows of nodes stay in their files, mapped into memory."""
+    files = {name: path for name in ARRAYS if (path := folder / f"{name}.npy").is_file()}
+    found = {name: torch.from_numpy(np.load(path, mmap_mode="c")) for name, path in files.items()}
+    edge_index = found.pop("edge_index")
+    edge = {"edge_attr": found.pop("edge_attr")} if "edge_attr" in found else {}
+    if "y" not in found:
+        raise UsageError("y.npy is missing")
+    num_nodes, num_edges = torch.tensor([len(found["y"])]), torch.tensor([edge_index.shape[1]])
+    return Packed.from_tensors(num_nodes, num_edges, edge_index, found, edge)
+
+
 def read_tables(folder: Path) -> Packed:
     import pandas as pd
 
     for file in ("nodes.csv", "edges.csv"):
         if not (folder / file).is_file():
-            raise UsageError(f"{file} is missing; a folder holds nodes.csv, edges.csv and graphs.csv, or graphs.pt")
+            raise UsageError(
+                f"{file} is missing; a folder holds nodes.csv, edges.csv and graphs.csv, or graphs.pt, or arrays"
+            )
     alone = not (folder / "graphs.csv").is_file()
     graphs = pd.DataFrame(index=[0]) if alone else pd.read_csv(folder / "graphs.csv")
     nodes = sorted_by_graph(folder / "nodes.csv", len(graphs), ())

@@ -61,6 +61,10 @@ class Loader:
         """The same loader over other graphs, all of them."""
         return Loader(packed, *self.asked)
 
+    def sample(self) -> Batch:
+        """A few graphs to measure a model on."""
+        return self.packed.batch(0, min(32, self.packed.num_graphs))
+
     def num_batches(self, epoch: int = 0) -> int:
         """The batches of `epoch` on this rank, exactly; epochs differ only under `max_nodes` or `max_edges`."""
         return len(self._plan(epoch)[1])

@@ -70,6 +70,11 @@ def adjacency(group: Packed) -> Tensor:
     return counts.view(-1, n, n)
 
 
+def without_directions(adjacency: Tensor) -> Tensor:
+    """max(A, Aᵀ): A itself where it is symmetric."""
+    return torch.maximum(adjacency, adjacency.mT)
+
+
 def _sparse(graph: Packed) -> csr_array:
     n, (source, target) = graph.num_nodes, graph.edge_index.numpy()
     return csr_array((torch.ones(graph.num_edges).numpy(), (source, target)), shape=(n, n))

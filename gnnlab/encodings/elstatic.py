@@ -18,7 +18,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from gnnlab.encodings.dense import adjacency, groups
+from gnnlab.encodings.dense import adjacency, groups, without_directions
 from gnnlab.encodings.laplacian import Laplacian
 from gnnlab.encodings.linear import LinearEncoder, Norm
 from gnnlab.encodings.spectrum import Spectral, Spectrum
@@ -48,7 +48,7 @@ class Elstatic(Spectral):
             n = nodes.shape[1]
             vectors, values = spectrum.vectors[nodes, :n].double(), spectrum.values[index, None, :n].double()
             inverse = (vectors * torch.where(values > ZERO, 1 / values, 0)) @ vectors.mT
-            statistics[nodes] = _statistics(inverse, adjacency(group)).to(statistics.dtype)
+            statistics[nodes] = _statistics(inverse, without_directions(adjacency(group))).to(statistics.dtype)
         return {"elstatic": statistics}
 
     def encoder(self, dim: int) -> nn.Module:

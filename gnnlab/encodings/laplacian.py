@@ -4,9 +4,11 @@ With S = 1 (`none`) or D^-½ (`sym`, `rw`):
 
     S (D − A) S v = λ v,  and u = S v for `rw`, an eigenvector of D⁻¹ (D − A).
 
-Self-loops do not count and parallel edges add up. S is 1 at an isolated node, so 0 is an eigenvalue once for each
+Directions do not count: A is max(A, Aᵀ), as in GraphGPS, so that directed graphs (superpixels, say) have a spectrum as
+well. Nor do self-loops; parallel edges add up. S is 1 at an isolated node, so 0 is an eigenvalue once for each
 connected component. Computed in float64. The sign of a vector makes its entry of largest magnitude positive (the
-first among ties); the basis of a repeated eigenvalue is LAPACK's, hence arbitrary.
+first among ties); the basis of a repeated eigenvalue is arbitrary. This is the reference of `gnnlab.ops.eigenpairs`,
+and serves where that does not.
 """
 
 from typing import Literal
@@ -15,34 +17,21 @@ import numpy as np
 import torch
 from scipy.linalg import eigh
 from scipy.sparse import csr_array, diags_array
+from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import eigsh
 from torch import Tensor
 from torch.nn.functional import normalize, pad
 
-from gnnlab.errors import UsageError
-from gnnlab.packed import Packed
+from gnnlab.encodings.dense import without_directions
 
 Laplacian = Literal["none", "sym", "rw"]
 WORTH_CHOOSING = 48
 """Nodes of a graph from which on a few eigenpairs are had faster by themselves."""
 
 
-def check_undirected(graphs: Packed) -> None:
-    """Raise `UsageError` where an edge has no reverse."""
-    source, target = graphs.edge_index
-    reverse_missing = (source != target[graphs.transpose]) | (target != source[graphs.transpose])
-    if reverse_missing.any():
-        edge = reverse_missing.int().argmax()
-        graph = int(torch.searchsorted(graphs.edge_ptr, edge, right=True)) - 1
-        raise UsageError(
-            f"A Laplacian's eigenvectors need undirected graphs, and graph {graph} has an edge without its reverse: "
-            "add the reverse edges (torch_geometric.transforms.ToUndirected) or choose another encoding, such as rwse."
-        )
-
-
 def dense_eigenpairs(adjacency: Tensor, laplacian: Laplacian, width: int) -> Tensor:
     """Adjacencies [g, n, n] to [g, n, width + 1]: vectors, and in row i of the last column the i-th value."""
-    adjacency = adjacency.double()
+    adjacency = without_directions(adjacency.double())
     adjacency.diagonal(dim1=-2, dim2=-1).zero_()
     degree = adjacency.sum(-1)
     scale = _scale(degree, laplacian)
@@ -60,11 +49,28 @@ def _smallest(matrix: Tensor, count: int) -> tuple[Tensor, Tensor]:
 
 
 def sparse_eigenpairs(adjacency: csr_array, laplacian: Laplacian, width: int) -> Tensor:
-    """The same of one adjacency [n, n].
+    """The same of one adjacency [n, n], whose connected components are taken one by one.
 
-    Shift-invert Lanczos about a point just below the spectrum, from a fixed vector; dense for all of it.
+    A repeated eigenvalue may escape Lanczos, and 0 repeats with the components.
     """
+    label = connected_components(adjacency, directed=False)[1]
+    parts = np.split(label.argsort(kind="stable"), np.bincount(label).cumsum()[:-1])
+    found = [_of_component(adjacency[nodes][:, nodes], laplacian, min(width, len(nodes))) for nodes in parts]
+    values = torch.cat([columns[: columns.shape[1] - 1, -1] for columns in found])
+    order = values.argsort(stable=True)
+    rank = order.argsort().split([columns.shape[1] - 1 for columns in found])
+    out = torch.zeros(len(label), width + 1, dtype=torch.float64)
+    for nodes, columns, places in zip(parts, found, rank, strict=True):
+        kept = places < width
+        out[torch.from_numpy(nodes)[:, None], places[kept]] = columns[:, :-1][:, kept]
+    out[: min(width, len(values)), -1] = values[order[:width]]
+    return out
+
+
+def _of_component(adjacency: csr_array, laplacian: Laplacian, width: int) -> Tensor:
+    """Shift-invert Lanczos about a point just below the spectrum, from a fixed vector; dense for all of it."""
     others = csr_array(adjacency - diags_array(adjacency.diagonal()), dtype=np.float64)
+    others = others.maximum(others.T)
     degree = torch.from_numpy(others.sum(1))
     if width >= len(degree):
         return dense_eigenpairs(torch.from_numpy(others.toarray()), laplacian, width)

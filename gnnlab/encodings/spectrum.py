@@ -8,7 +8,6 @@ import logging
 from abc import abstractmethod
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -16,9 +15,11 @@ from torch.nn.functional import pad
 
 from gnnlab.encodings.base import Encoding
 from gnnlab.encodings.dense import by_size
-from gnnlab.encodings.laplacian import Laplacian, check_undirected, dense_eigenpairs, sparse_eigenpairs
+from gnnlab.encodings.laplacian import Laplacian, dense_eigenpairs, sparse_eigenpairs
 from gnnlab.errors import UsageError
+from gnnlab.ops import eigenpairs
 from gnnlab.packed import Packed
+from gnnlab.ragged import repeat
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +74,6 @@ class Spectral(Encoding):
     Encodings that ask for the same Laplacian share one decomposition, see `gnnlab.encodings.offline`.
     """
 
-    needs: ClassVar[tuple[str, ...]] = ("undirected",)
     laplacian: Laplacian
 
     @property
@@ -92,9 +92,8 @@ class Spectral(Encoding):
 def decompose(graphs: Packed, laplacian: Laplacian, pairs: int | None) -> Spectrum:
     """The first `pairs` eigenpairs of each graph, or all of them.
 
-    Raises `UsageError` on a directed graph, and where the vectors would not fit in memory.
+    Raises `UsageError` where the vectors would not fit in memory.
     """
-    check_undirected(graphs)
     counts = graphs.ptr.diff()
     largest = int(counts.max()) if len(counts) else 0
     width = largest if pairs is None else min(pairs, largest)
@@ -103,6 +102,19 @@ def decompose(graphs: Packed, laplacian: Laplacian, pairs: int | None) -> Spectr
             f"{width} eigenvectors of {graphs.num_nodes} nodes take {graphs.num_nodes * width * 4 / 2**30:.0f} GiB: "
             "lower encoding.<name>.k, or leave out the encodings that need all of them (hkdiag, elstatic)."
         )
+    if pairs is None or not eigenpairs.is_fused():
+        return _by_lapack(graphs, laplacian, width)
+    vectors, values, found = eigenpairs.smallest_eigenpairs(graphs, laplacian, width)
+    spectrum = Spectrum(vectors, values.float())
+    if not found.all():
+        others = _by_lapack(graphs.take((~found).nonzero()[:, 0]), laplacian, width)
+        spectrum.vectors[repeat(~found, counts)], spectrum.values[~found] = others.vectors, others.values
+    return spectrum
+
+
+def _by_lapack(graphs: Packed, laplacian: Laplacian, width: int) -> Spectrum:
+    """By size, as batches of dense matrices or one by one as sparse ones."""
+    counts = graphs.ptr.diff()
     dense = partial(dense_eigenpairs, laplacian=laplacian, width=width)
     sparse = partial(sparse_eigenpairs, laplacian=laplacian, width=width)
     columns = by_size(graphs, width + 1, dense, sparse, "spectrum")

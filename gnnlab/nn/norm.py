@@ -9,10 +9,10 @@ from functools import partial
 from typing import Literal
 
 from torch import Tensor, nn
-from torch.nn.functional import dropout
 
 from gnnlab.ops import Around
 from gnnlab.ops.batchnorm import BatchNorm
+from gnnlab.ops.norm import surrounded
 
 Norm = Literal["batch", "layer", "rms", "none"]
 
@@ -41,10 +41,4 @@ class RowNorm(nn.Module):
         rows: Tensor | None = None,
     ) -> Tensor:
         """See `gnnlab.ops.norm`; `rows` makes no difference."""
-        z = dropout(input, around.first, self.training)
-        y = self.norm(z if before is None else z + before)
-        y = y.relu() if around.relu else y
-        if after is not None and around.whole:
-            return dropout(y + after, around.last, self.training)
-        y = dropout(y, around.last, self.training)
-        return y if after is None else y + after
+        return surrounded(self.norm, input, before, after, around, self.training)

@@ -3,6 +3,7 @@
 Shapes: h, before, after [N, d]; weight, bias, mean, var [d].
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from gnnlab.ops.backend import fused
 from gnnlab.ops.define import differentiable, kernel
-from gnnlab.ops.dropout import drop
+from gnnlab.ops.dropout import drop, dropout
 from gnnlab.ops.random import fresh_seed
 from gnnlab.ops.tape import recording
 
@@ -93,6 +94,24 @@ def reference(
     if after is not None and not around.whole:
         y = y + after
     return y.to(h.dtype), mean.detach(), var.detach()
+
+
+def surrounded(
+    norm: Callable[[Tensor], Tensor],
+    h: Tensor,
+    before: Tensor | None,
+    after: Tensor | None,
+    around: Around,
+    training: bool,
+) -> Tensor:
+    """Any `norm` with what stands around it, in torch's own operations."""
+    z = dropout(h, around.first, training)
+    y = norm(z if before is None else z + before)
+    y = y.relu() if around.relu else y
+    if after is not None and around.whole:
+        return dropout(y + after, around.last, training)
+    y = dropout(y, around.last, training)
+    return y if after is None else y + after
 
 
 def track(module: torch.nn.BatchNorm1d, mean: Tensor, var: Tensor, num_rows: int, rows: Tensor | None) -> None:

@@ -6,7 +6,6 @@ from dataclasses import replace
 from torch import Tensor, nn
 
 from gnnlab.errors import UsageError
-from gnnlab.nn.weights import initial, rewind
 from gnnlab.pruning.base import Pruning
 from gnnlab.pruning.masks import Masks
 from gnnlab.pruning.prunable import Also
@@ -14,6 +13,7 @@ from gnnlab.pruning.rules import Rule, check, choose
 from gnnlab.pruning.scores import num_kept
 from gnnlab.trainer.method import Splits
 from gnnlab.trainer.phase import Phase
+from gnnlab.weights import initial, rewind
 
 
 class Lottery(Pruning):

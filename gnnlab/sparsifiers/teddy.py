@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 
 from gnnlab.errors import UsageError
-from gnnlab.nn.weights import copy_of
 from gnnlab.packed import Packed
 from gnnlab.pruning.projection import L0
 from gnnlab.pruning.prunable import Also
@@ -23,6 +22,7 @@ from gnnlab.sparsifiers.ranked import OneShot
 from gnnlab.spec import GraphSpec
 from gnnlab.trainer.method import Splits
 from gnnlab.trainer.phase import Phase
+from gnnlab.weights import copy_of
 
 
 def teddy_scores(edge_index: Tensor, num_nodes: int) -> Tensor:

@@ -74,6 +74,9 @@ class Left:
     def epoch(self, epoch: int, start: int = 0):
         return self.rest.epoch(epoch, start)
 
+    def sample(self) -> Batch:
+        return self.rest.sample()
+
     def num_batches(self, epoch: int = 0) -> int:
         return self.loader.num_batches(epoch)
 

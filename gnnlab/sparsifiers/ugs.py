@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from gnnlab.batch import Batch
 from gnnlab.errors import UsageError
 from gnnlab.nn.gate import Gated
-from gnnlab.nn.weights import initial, rewind
 from gnnlab.packed import Packed
 from gnnlab.pruning.masks import Masks
 from gnnlab.pruning.projection import L0
@@ -23,6 +22,7 @@ from gnnlab.sparsifiers.trainable import EdgeMask, WeightMask, left, put_on, tak
 from gnnlab.sparsifiers.undirected import strongest
 from gnnlab.trainer.method import Splits
 from gnnlab.trainer.phase import Phase
+from gnnlab.weights import initial, rewind
 
 
 class UGS(Sparsifier):

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from gnnlab.nn.weights import copy_of
+from gnnlab.weights import copy_of
 
 
 class EMA:

@@ -11,7 +11,8 @@ from torch.optim import Optimizer
 
 from gnnlab.batch import Batch
 from gnnlab.ops import clip_grad_norm_
-from gnnlab.padding import Padding, check_model
+from gnnlab.ops.batchnorm import BatchNorm, synchronised
+from gnnlab.padding import Padding, check_model, dummy
 from gnnlab.trainer import cudagraph, device, distributed
 from gnnlab.trainer.cudagraph import CudaGraphs, Part
 from gnnlab.trainer.decay import parameter_groups
@@ -41,6 +42,7 @@ class Learner:
         self.device = device.claim(settings.device)
         model.to(self.device)
         self.forward = make_forward(model, self.device, settings.precision, settings.compile)
+        self.synchronised = distributed.world() > 1 and any(isinstance(part, BatchNorm) for part in model.modules())
         distributed.part_ways()
 
     def begin(self, phase: Phase, batches: Loader) -> None:
@@ -85,10 +87,14 @@ class Learner:
 
     def _backward(self, batch: Batch, share: float) -> Tensor:
         """Add the gradient of a batch to that of the step; its share of the step's loss."""
-        if not share:
+        if not share and not self.synchronised:
             return torch.zeros((), device=self.device)
         batch = batch.to(self.device)
-        out = self.forward(batch)
+        with synchronised(distributed.total_with_gradient) if self.synchronised else nullcontext():
+            out = self.forward(batch if batch.num_graphs else dummy(batch))
+        if not share:
+            (0 * out.sum()).backward()  # for what the norms of the others need of it
+            return torch.zeros((), device=self.device)
         loss = self.task.loss(out, batch) * share
         if self.phase.objective:
             loss = loss + self.phase.objective(self.model, out, batch) * share

@@ -25,7 +25,6 @@ from gnnlab.batch import Batch
 from gnnlab.errors import GivenUp, RunStopped, UsageError
 from gnnlab.trainer import cudagraph, device, distributed
 from gnnlab.trainer.checkpoint import Checkpoints
-from gnnlab.trainer.ema import copy_of
 from gnnlab.trainer.learner import Learner
 from gnnlab.trainer.loggers import Loggers
 from gnnlab.trainer.losses import Losses, NotFinite
@@ -35,6 +34,7 @@ from gnnlab.trainer.progress import Progress
 from gnnlab.trainer.protocols import Loader, Logger, Row, Scheduler, Task
 from gnnlab.trainer.signals import Interrupted, StopSignals
 from gnnlab.trainer.state import FitResult, State
+from gnnlab.weights import copy_of
 
 HOW_TO_LOOK = "trainer.detect_anomaly=true names the operation; a lower optimizer.lr or trainer.clip may help."
 SMALLER_BATCHES = "Lower loader.batch_size, or set loader.max_nodes or loader.max_edges."
@@ -46,7 +46,9 @@ class Trainer:
 
     clip: largest global gradient norm. accumulate: batches per optimizer step, weighted as one big batch.
     ema: decay of the averaged weights, which are then the ones evaluated and kept. patience: stop after
-    so many evaluations without a better one. min_lr: stop once the schedule has gone below it.
+    so many evaluations without a better one. choose: the best weights are those of the best validation metric, or
+    (`both`) those where metric and loss both are the best so far; patience then waits for either, as in GAT's release.
+    min_lr: stop once the schedule has gone below it.
     eval_every: epochs. checkpoint_every: seconds between checkpoints, in the middle of an epoch too.
     detect_anomaly: name the operation whose gradient is NaN (slow). profile: where the time of a step goes.
     pad: so many sizes that training batches are padded up to (`gnnlab.padding`); an objective of a phase must
@@ -62,6 +64,7 @@ class Trainer:
     device: str = "auto"
     deterministic: bool = False
     patience: int | None = None
+    choose: Literal["metric", "both"] = "metric"
     min_lr: float | None = None
     eval_every: int = 1
     checkpoint_every: float = 30.0
@@ -167,7 +170,8 @@ class Fit:
         except (RuntimeError, MemoryError) as error:
             if not device.out_of_memory(error):
                 raise
-            raise RunStopped(self.report(f"Out of memory on {self.learner.device}", SMALLER_BATCHES)) from error
+            what = f"Out of memory on {self.learner.device}{distributed.which()}"
+            raise RunStopped(self.report(what, SMALLER_BATCHES), alone=True) from error
         finally:
             self.progress.close()
             self.loggers.close(summary)
@@ -176,6 +180,7 @@ class Fit:
         """Start phase `index`, or go on in it from a checkpoint."""
         self.phase, self.state.phase = self.phases[index], index
         self.loaders = self.phase.loaders or self.all_loaders
+        distributed.check_parts(self.loaders)
         self.learner.begin(self.phase, self.loaders["train"])
         if saved is not None:
             self.checkpoints.restore(saved, self.learner.parts())
@@ -257,7 +262,12 @@ class Fit:
     def choose_best(self, row: Row) -> None:
         """Keep the weights just evaluated if they are the best of the phase."""
         self.state.stale += 1
-        if self.state.improves(row, self.metric, self.task.maximize):
+        better = self.state.improves(row, self.metric, self.task.maximize)
+        if self.settings.choose == "both":
+            records = self.state.records(row, self.metric, self.task.maximize, self.phase.choose_from)
+            better = all(records) or self.state.best is None
+            self.state.stale *= not any(records)
+        if better:
             self.state.stale, self.state.best = 0, row
             with self.learner.averaged():
                 self.state.best_weights = copy_of(self.model)

@@ -29,6 +29,10 @@ class SplitLoader(Loader, Protocol):
 
     def over(self, packed: Packed) -> "SplitLoader": ...
 
+    def sample(self) -> Batch:
+        """A few graphs to measure a model on."""
+        ...
+
 
 class Task(Protocol):
     """What is minimised, and how a whole split is scored."""

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch_geometric.data import Data
 
-from gnnlab.datasets.folder import Folder, FolderDirected, FolderNodes, FolderNodesDirected
+from gnnlab.datasets.folder import Folder, FolderDirected, FolderGraph, FolderNodes, FolderNodesDirected
 from gnnlab.datasets.source import DataSource
 from gnnlab.errors import UsageError
 from gnnlab.packed import Packed
@@ -98,6 +99,28 @@ def test_masks_of_the_torch_file(tmp_path: Path, source: DataSource) -> None:
     assert set(splits["train"].node) == {"x", "y", "mask"}
 
 
+def test_arrays_of_one_graph_stay_in_their_file(tmp_path: Path, source: DataSource) -> None:
+    (tmp_path / "large").mkdir()
+    arrays = {
+        "edge_index": np.array([[0, 1, 2], [1, 2, 3]]),
+        "x": np.arange(12, dtype=np.float32).reshape(4, 3),
+        "y": np.array([0, 1, 2, 0]),
+        "split": np.array([0, 0, 1, 2], np.int8),
+    }
+    for name, array in arrays.items():
+        np.save(tmp_path / "large" / f"{name}.npy", array)
+    for _ in ("read", "from the cache"):
+        splits, spec = FolderGraph(source, str(tmp_path / "large"), "multiclass").load()
+        assert (spec.num_targets, spec.node.sizes) == (3, (3,))
+        assert [packed.node["mask"].nonzero().flatten().tolist() for packed in splits.values()] == [[0, 1], [2], [3]]
+        assert splits["train"].edge_index.tolist() == [[1, 0, 2, 1, 3, 2], [0, 1, 1, 2, 2, 3]]
+        assert torch.equal(splits["val"].node["x"], torch.from_numpy(arrays["x"]))
+        assert len({packed.node["x"].data_ptr() for packed in splits.values()}) == 1, "one for all splits"
+    (tmp_path / "large/y.npy").unlink()
+    with pytest.raises(UsageError, match=r"y\.npy is missing"):
+        FolderNodes(source, str(tmp_path / "large"), "multiclass").load()
+
+
 def test_splits_are_drawn_where_none_are_told(tmp_path: Path, source: DataSource) -> None:
     def drawn(seed: int) -> dict[str, Packed]:
         return Folder(source, path, "binary", seed=seed).load()[0]
@@ -138,6 +161,13 @@ def test_mistakes_are_named(tmp_path: Path, source: DataSource, change: dict[str
     path = write(tmp_path / "mine", **{"graphs": GRAPHS, "nodes": NODES, "edges": EDGES, **change})
     with pytest.raises(UsageError, match=message):
         Folder(source, path, "regression").load()
+
+
+def test_several_graphs_are_not_one(tmp_path: Path, source: DataSource) -> None:
+    path = write(tmp_path / "mine", graphs=GRAPHS, nodes=NODES.replace("x_ring", "y"), edges=EDGES)
+    assert FolderNodes(source, path, "multiclass").load()[1].level == "node"
+    with pytest.raises(UsageError, match=r"holds 3 graphs, not one \(dataset=folder_nodes"):
+        FolderGraph(source, path, "multiclass").load()
 
 
 def test_a_missing_or_damaged_folder(tmp_path: Path, source: DataSource) -> None:

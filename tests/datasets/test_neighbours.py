@@ -1,5 +1,8 @@
 """Sampled neighbourhoods: edges of the graph, as many as asked for; where all are taken, the whole graph's logits."""
 
+import os
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -99,6 +102,33 @@ def test_evaluation_is_on_the_whole_graph() -> None:
     assert torch.equal(marked(batch), SPLITS["val"].node["mask"].nonzero()[:, 0])
 
 
+def test_evaluation_in_batches_asks_for_each_node_once() -> None:
+    loader = NeighbourLoader(SPLITS["val"], [3, 2], eval_fanouts=[-1, 4], batch_size=16)
+    batches = list(loader.epoch(0))
+    assert len(batches) == loader.num_batches() > 1
+    asked = torch.cat([marked(batch) for batch in batches])
+    assert torch.equal(asked, SPLITS["val"].node["mask"].nonzero()[:, 0]), "in their order"
+    whole = TRAIN.rowptr.diff()
+    assert all(torch.equal(batch.rowptr.diff()[batch.mask], whole[marked(batch)]) for batch in batches), "-1 is all"
+    assert torch.equal(loader.sample().edge_index, batches[0].edge_index), "the same every time"
+
+
+def test_only_rows_that_are_drawn_are_read(tmp_path: Path) -> None:
+    rows, pages = 100_000, os.sysconf("SC_PAGE_SIZE")
+    np.lib.format.open_memmap(tmp_path / "x.npy", "w+", np.float32, (rows, pages // 4)).flush()
+    x = torch.from_numpy(np.load(tmp_path / "x.npy", mmap_mode="c"))
+    ring = torch.stack([torch.arange(rows), torch.arange(rows).roll(1)])
+    graph = node_splits(ring, x, torch.zeros(rows).long(), {"train": torch.arange(rows) % 100 == 0})["train"]
+    (batch,) = NeighbourLoader(graph, [2, 2], batch_size=1000, shuffle=True).epoch(0)
+    resident = next(
+        int(re.findall(r"Rss: +(\d+) kB", part)[0]) * 1024
+        for part in re.split(r"(?m)^(?=[0-9a-f]+-[0-9a-f]+ )", Path("/proc/self/smaps").read_text())
+        if "x.npy" in part
+    )
+    assert batch.num_nodes == 3000
+    assert resident < 1.1 * batch.num_nodes * pages
+
+
 def test_processes_share_a_batch() -> None:
     shares = [NeighbourLoader(TRAIN, [3], batch_size=9, shuffle=True, rank=rank, world=4) for rank in range(4)]
     single = NeighbourLoader(TRAIN, [3], batch_size=9, shuffle=True)
@@ -127,8 +157,11 @@ def test_over_another_graph_and_fewer_nodes() -> None:
 
 
 def test_what_does_not_fit_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"loader\.fanouts=\[\].* must be 1 at least"):
-        NeighbourLoader(TRAIN, [])
+    for wrong in ([], [0], [5, -2]):
+        with pytest.raises(UsageError, match=r"loader\.eval_fanouts=.*: a number of edges for each hop"):
+            NeighbourLoader(TRAIN, [5], eval_fanouts=wrong)
+    with pytest.raises(UsageError, match=r"loader\.batch_size=0 .* must be 1 at least"):
+        NeighbourLoader(TRAIN, [5], batch_size=0)
     with pytest.raises(UsageError, match="loader=neighbours samples in one graph, and this split has 2"):
         NeighbourLoader(TRAIN.take(torch.tensor([0, 0])))
     with pytest.raises(UsageError, match=r"loader=neighbours needs targets per node, which dataset=zinc does not give"):

@@ -7,10 +7,11 @@ import pytest
 import torch
 from torch_geometric.utils import from_networkx
 
+from gnnlab import compose
 from gnnlab.batch import Batch
 from gnnlab.encodings import dense
 from gnnlab.encodings.lappe import LapPE
-from gnnlab.errors import UsageError
+from gnnlab.ops import backend
 from gnnlab.packed import Packed
 from gnnlab.testing import assert_encoding_lawful
 
@@ -27,6 +28,13 @@ GRAPHS = {
     "edgeless": nx.empty_graph(5),
     "two nodes": nx.path_graph(2),
 }
+
+
+@pytest.fixture(autouse=True, params=["auto", "reference"])
+def _served_by(request: pytest.FixtureRequest):
+    """The kernel, where there is a compiler, and LAPACK."""
+    with backend.using(request.param):
+        yield
 
 
 def pack(*graphs: nx.Graph) -> Packed:
@@ -143,10 +151,8 @@ def test_tells_that_the_constant_vector_alone_says_little(caplog):
     assert "number of nodes" in caplog.text
 
 
-def test_refuses_directed_graphs_and_names_the_first():
-    graphs = pack(nx.DiGraph([(0, 1), (1, 0)]), nx.DiGraph([(0, 1), (1, 2), (2, 1)]), nx.DiGraph([(1, 0)]))
-    with pytest.raises(UsageError, match="graph 1 has an edge without its reverse"):
-        LapPE().precompute(graphs)
+def test_superpixels_may_have_it():
+    compose("model=gps", "dataset=mnist", "encoding=[lappe]")
 
 
 @pytest.mark.parametrize(

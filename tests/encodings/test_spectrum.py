@@ -5,14 +5,22 @@ import pytest
 import torch
 
 from gnnlab.cache import Cache
-from gnnlab.encodings import attach, offline, spectrum
+from gnnlab.encodings import attach, dense, offline, spectrum
 from gnnlab.encodings.elstatic import Elstatic
 from gnnlab.encodings.hkdiag import HKdiag
 from gnnlab.encodings.lappe import LapPE
 from gnnlab.encodings.spe import SPE
 from gnnlab.encodings.spectrum import decompose
 from gnnlab.errors import UsageError
+from gnnlab.ops import backend, eigenpairs
 from tests.encodings.spectral import SYMMETRIC, pack
+
+
+@pytest.fixture(autouse=True, params=["auto", "reference"])
+def _served_by(request: pytest.FixtureRequest):
+    """The kernel, where there is a compiler, and LAPACK."""
+    with backend.using(request.param):
+        yield
 
 
 @pytest.fixture
@@ -43,15 +51,27 @@ def test_one_that_needs_all_pairs_serves_the_others(tmp_path, runs):
     splits = {"train": pack(*SYMMETRIC)}
     attached = attach([LapPE(4), HKdiag(3), Elstatic()], splits, Cache(tmp_path))
     assert runs == [("none", None)]
-    for encoding in (LapPE(4), HKdiag(3), Elstatic()):
-        for name, value in encoding.precompute(splits["train"]).items():
-            assert torch.equal(attached["train"].node[name], value)
+    with backend.using("reference"):  # all of the pairs are LAPACK's
+        for encoding in (LapPE(4), HKdiag(3), Elstatic()):
+            for name, value in encoding.precompute(splits["train"]).items():
+                assert torch.equal(attached["train"].node[name], value)
 
 
 def test_is_decomposed_once_where_nothing_can_be_stored(tmp_path, runs, monkeypatch):
     monkeypatch.setattr("gnnlab.cache._write", lambda *args: (_ for _ in ()).throw(OSError("disk full")))
     attach([LapPE(4, laplacian="sym"), SPE(9)], {"train": pack(*SYMMETRIC)}, Cache(tmp_path))
     assert len(runs) == 1
+
+
+@pytest.mark.parametrize("encoding", [LapPE(4), SPE(21), HKdiag(3), Elstatic()], ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize("largest_dense", [512, 0])
+def test_directions_do_not_count(monkeypatch, encoding, largest_dense):
+    monkeypatch.setattr(dense, "LARGEST_DENSE", largest_dense)
+    directed = [nx.gnp_random_graph(n, 3 / n, seed=n, directed=True) for n in (7, 12, 30)]
+    both_ways = [graph.to_undirected() for graph in directed]
+    found, expected = (encoding.precompute(pack(*graphs)) for graphs in (directed, both_ways))
+    for name, value in expected.items():
+        assert torch.equal(found[name], value)
 
 
 @pytest.mark.parametrize("laplacian", ["none", "sym"])
@@ -76,6 +96,33 @@ def test_no_eigenspace_is_cut():
 def test_small_gaps_of_long_paths_are_gaps():
     """λ_2 = 2 − 2 cos(π/n) is 2·10⁻⁵ for n = 700, which is solved by Lanczos."""
     assert decompose(pack(nx.path_graph(700)), "none", 5).gaps(4).all()
+
+
+def test_zero_repeats_with_the_components_of_a_large_graph():
+    """From one vector, Lanczos finds a repeated eigenvalue by rounding alone, and gave up on 438 parts of CiteSeer."""
+    parts = [nx.path_graph(500), *[nx.cycle_graph(3)] * 20, *[nx.empty_graph(1)] * 20]
+    found = decompose(pack(nx.disjoint_union_all(parts)), "none", 44)
+    expected = torch.cat([torch.zeros(41), 2 - 2 * (torch.arange(1, 4) * torch.pi / 500).cos()])
+    torch.testing.assert_close(found.values[0], expected, atol=1e-7, rtol=0)
+    torch.testing.assert_close(found.vectors.T @ found.vectors, torch.eye(44), atol=1e-5, rtol=0)
+
+
+def test_what_the_kernel_does_not_find_is_lapacks(monkeypatch):
+    graphs = pack(nx.path_graph(9), *SYMMETRIC, nx.path_graph(20))
+    found = torch.arange(graphs.num_graphs) % 2 == 0
+
+    def half(graphs, laplacian, count):
+        vectors = torch.full((graphs.num_nodes, count), torch.nan)
+        return vectors, torch.full((graphs.num_graphs, count), torch.nan, dtype=torch.float64), found
+
+    with backend.using("reference"):
+        expected = decompose(graphs, "sym", 6)
+    monkeypatch.setattr(eigenpairs, "is_fused", lambda: True)
+    monkeypatch.setattr(eigenpairs, "smallest_eigenpairs", half)
+    spectrum, lapacks = decompose(graphs, "sym", 6), ~found.repeat_interleave(graphs.ptr.diff())
+    torch.testing.assert_close(spectrum.values[~found], expected.values[~found])
+    torch.testing.assert_close(spectrum.vectors[lapacks], expected.vectors[lapacks])
+    assert spectrum.vectors[~lapacks].isnan().all()
 
 
 def test_refuses_what_does_not_fit_in_memory(monkeypatch):

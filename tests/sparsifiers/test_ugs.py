@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from gnnlab.nn.weights import initial
 from gnnlab.pruning.prunable import prunable
 from gnnlab.results.__main__ import main
 from gnnlab.run import prepare, run
 from gnnlab.sparsifiers.trainable import EdgeMask, put_on, take_off
 from gnnlab.sparsifiers.wdglt import between_classes, sinkhorn
+from gnnlab.weights import initial
 from tests.interrupted import assert_resumes, fit, tiny
 
 ROUNDS = ("sparsifier.keep=0.5", "sparsifier.keep_weights=0.4", "sparsifier.rounds=2", "sparsifier.epochs=3")

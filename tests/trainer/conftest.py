@@ -1,4 +1,4 @@
-"""Let the tests, and the processes that they start, import `linear_toy`."""
+"""Let the tests, and the processes that they start, import `linear_toy` and `parts`."""
 
 import multiprocessing
 import os
@@ -18,7 +18,7 @@ def processes() -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE), str(HERE.parents[1]), before or ""])
-    context.set_forkserver_preload(["linear_toy"])
+    context.set_forkserver_preload(["linear_toy", "parts"])
     context.Process(target=str).start()
     if before is None:
         del os.environ["PYTHONPATH"]

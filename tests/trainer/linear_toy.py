@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 
 from gnnlab.batch import Batch
+from gnnlab.errors import RunStopped
 from gnnlab.packed import Packed
 from gnnlab.trainer import FitResult, Phase, Trainer, distributed
 from gnnlab.trainer.loggers.csv import CSV
 from gnnlab.trainer.schedule import Cosine
 from gnnlab.trainer.seed import seed_everything
-from gnnlab.trainer.signals import Interrupted
 
 
 def packed(num_graphs: int, seed: int) -> Packed:
@@ -152,9 +152,9 @@ def run_as_process(folder: Path, plain: bool = False, environment: dict[str, str
             accumulate=2,
             **settings,
         )
-    except Interrupted as error:
+    except RunStopped as error:
         (folder / "message.txt").write_text(str(error))
-        sys.exit(error.exit_code)
+        sys.exit(getattr(error, "exit_code", 1))
     torch.save({"weights": model.state_dict(), "history": result.history}, folder / f"final{rank}.pt")
 
 

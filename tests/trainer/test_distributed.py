@@ -4,25 +4,31 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Callable
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
 import torch
-from linear_toy import assert_same_run, run_as_process
+from linear_toy import assert_same_run, run_as_process, toy_loaders
+
+from gnnlab.errors import UsageError
+from gnnlab.trainer import distributed
 
 
 def launch(processes: ForkServerContext, folder: Path, world: int, plain: bool = False) -> list[BaseProcess]:
-    """Start the toy on `world` processes, as torchrun does."""
+    """Start the toy on `world` processes."""
+    return start(processes, world, run_as_process, folder, plain)
+
+
+def start(processes: ForkServerContext, world: int, target: Callable, *args: object) -> list[BaseProcess]:
+    """Call `target(*args, environment)` in `world` processes, with the environment that torchrun gives each."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     common = {"WORLD_SIZE": str(world), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    started = [
-        processes.Process(target=run_as_process, args=(folder, plain, {**common, "RANK": str(rank)}))
-        for rank in range(world)
-    ]
+    started = [processes.Process(target=target, args=(*args, {**common, "RANK": str(rank)})) for rank in range(world)]
     for process in started:
         process.start()
     return started
@@ -60,3 +66,22 @@ def test_a_signal_to_one_process_stops_both_and_they_resume(processes: ForkServe
     assert finish(started) == [143, 143]
     assert finish(launch(processes, tmp_path / "parts", 2)) == [0, 0]
     assert_same_run(tmp_path / "parts", tmp_path / "whole")
+
+
+def test_a_loader_without_parts_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    distributed.check_parts(toy_loaders(1, 2))
+    with pytest.raises(UsageError, match="2 processes, and the batches of 'train' are cut into 1: give ToyLoader its"):
+        distributed.check_parts(toy_loaders())
+
+
+@pytest.mark.parametrize("victim", [0, 1])
+def test_the_death_of_one_process_ends_the_other(victim: int, processes: ForkServerContext, tmp_path: Path) -> None:
+    started = launch(processes, tmp_path, 2)
+    while not (tmp_path / "best.pt").exists():
+        time.sleep(0.001)
+    os.kill(started[victim].pid or 0, signal.SIGKILL)
+    codes = finish(started)
+    assert (codes[victim], codes[1 - victim]) == (-signal.SIGKILL, 1)
+    assert f"Another process is gone (process {1 - victim} of 2)" in (tmp_path / "message.txt").read_text()
+    assert finish(launch(processes, tmp_path, 2)) == [0, 0], "resumed"

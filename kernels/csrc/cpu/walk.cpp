@@ -4,19 +4,14 @@
 #include <vector>
 
 #include "../op.h"
+#include "store.h"
 
 namespace gnnlab {
-
-struct WalkGraph {
-  int64_t first, count;       // its nodes
-  const int64_t* colptr;      // the edges out of its node i: target[colptr[i]] … target[colptr[i + 1] − 1]
-  const int64_t* target;
-};
 
 // Walks that end in the nodes column, column + 1, … of a graph, 16 K of them side by side: row i of `now` holds the
 // probabilities to be there after the steps so far from node i. `out` [nodes, steps]: to be back.
 template <int K>
-void walk_back(const WalkGraph& graph, int64_t column, int64_t steps, float* now, float* next, float* out) {
+void walk_back(const StoredGraph& graph, int64_t column, int64_t steps, float* now, float* next, float* out) {
   constexpr int64_t kWidth = Vec<float, K>::lanes * K;
   const Full<float, K> lane{0};
   const int64_t own = std::min(kWidth, graph.count - column);
@@ -51,7 +46,7 @@ Tensor return_probabilities(const Tensor& ptr, const Tensor& colptr, const Tenso
     std::vector<float> memory;
     for (int64_t b = first; b < last; ++b) {
       const auto [g, column] = blocks[b];
-      const WalkGraph graph{begin[g], begin[g + 1] - begin[g], read<int64_t>(colptr) + begin[g], read<int64_t>(out_target)};
+      const StoredGraph graph{begin[g], begin[g + 1] - begin[g], read<int64_t>(colptr) + begin[g], read<int64_t>(out_target)};
       const size_t size = graph.count * kMost;
       if (memory.size() < 2 * size) memory.resize(2 * size);
       float *now = memory.data(), *next = now + size, *at = to + graph.first * steps;

@@ -94,10 +94,10 @@ def give_notice() -> None:
 
 
 def report(error: Exception, who: str = "") -> int:
-    """Print a mistake or a stop as its message, on rank 0 alone, anything else as the bug it is; the exit code."""
+    """Print a mistake or a stop as its message, once for all processes, or a bug as it is; the exit code."""
     if isinstance(error, UsageError | RunStopped):
         is_mistake = isinstance(error, UsageError)
-        if os.environ.get("RANK", "0") == "0":
+        if os.environ.get("RANK", "0") == "0" or getattr(error, "alone", False):
             print(f"{'error: ' if is_mistake else ''}{who}{error}", file=sys.stderr)
         return 2 if is_mistake else getattr(error, "exit_code", 1)
     if who:

@@ -1,4 +1,4 @@
-"""`python -m gnnlab.results table|compare|plot|report|status FOLDER` and `python -m gnnlab.results verify RUN`."""
+"""`python -m gnnlab.results COMMAND FOLDER`: table, compare, plot, ledger, report, status, verify."""
 
 import argparse
 import sys
@@ -57,6 +57,11 @@ def _parser() -> argparse.ArgumentParser:
     plot.add_argument("--cost", metavar="NAME", help="of pareto: parameters, flops_per_graph, seconds, …")
     plot.set_defaults(run=_plot)
 
+    ledger = commands.add_parser("ledger", help="which published values the runs reach, and within how many deviations")
+    ledger.add_argument("folders", type=Path, nargs="+", metavar="FOLDER", help="folders of runs")
+    ledger.add_argument("-o", dest="file", type=Path, default=Path("ledger.csv"), metavar="FILE")
+    ledger.set_defaults(run=_ledger)
+
     report = commands.add_parser("report", help="one HTML page with all of it, to be opened offline")
     report.add_argument("folder", type=Path, help="a folder of runs")
     report.add_argument("-o", dest="file", type=Path, default=Path("report.html"), metavar="FILE")
@@ -113,6 +118,16 @@ def _plot(options: argparse.Namespace) -> int:
     file = options.file or Path(f"{options.kind}.svg")
     save(FIGURES[options.kind](load(options.folder), by=options.by, **chosen), file)
     print(file)
+    return 0
+
+
+def _ledger(options: argparse.Namespace) -> int:
+    from gnnlab.results.ledger import ledger, summary, write
+
+    rows = ledger([run for folder in options.folders for run in load(folder)])
+    options.file.parent.mkdir(parents=True, exist_ok=True)
+    write(rows, options.file)
+    print(summary(rows) + str(options.file))
     return 0
 
 

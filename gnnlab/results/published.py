@@ -18,6 +18,7 @@ import yaml
 from gnnlab.results.runs import Run, decides
 
 FILE = Path(__file__).with_name("published.csv")
+NO_PRESET = "no preset"
 
 
 @dataclass(frozen=True)
@@ -54,10 +55,14 @@ class Cell:
 
 @dataclass(frozen=True)
 class Match:
-    """A cell beside runs; `exact` where they have its published setting as far as it is known."""
+    """A cell beside runs, and in what their setting departs from the published one, as far as that is known."""
 
     cell: Cell
-    exact: bool
+    departures: tuple[str, ...]
+
+    @property
+    def exact(self) -> bool:
+        return not self.departures
 
 
 def cells(dataset: str | None = None, model: str | None = None) -> list[Cell]:
@@ -72,7 +77,7 @@ def beside(runs: Sequence[Run], metric: str, known: Sequence[Cell]) -> Match | N
     matches = [match for run in runs if (match := _nearest(run, metric, known))]
     if len(matches) < len(runs) or len({match.cell for match in matches}) != 1:
         return None
-    return Match(matches[0].cell, all(match.exact for match in matches))
+    return Match(matches[0].cell, tuple(dict.fromkeys(text for match in matches for text in match.departures)))
 
 
 def _nearest(run: Run, metric: str, known: Sequence[Cell]) -> Match | None:
@@ -90,8 +95,9 @@ def _nearest(run: Run, metric: str, known: Sequence[Cell]) -> Match | None:
     cell = min(candidates, key=lambda cell: (len(_departures(run, cell)), -len(cell.settings)))
     asked = (text.partition("=")[0].lstrip("+~") for text in run.result.get("overrides", ()))
     others = [key for key in asked if decides(key) and key not in ("dataset", "model", *cell.settings)]
+    found = [f"{key}={run.value(key)}" for key in (*others, *_departures(run, cell))]
     preset = run.result.get("choices", {}).get("preset", "none")
-    return Match(cell, not others and not _departures(run, cell) and preset != "none")
+    return Match(cell, tuple(found) if preset != "none" else (*found, NO_PRESET))
 
 
 def _departures(run: Run, cell: Cell) -> dict[str, Any]:

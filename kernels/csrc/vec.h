@@ -289,6 +289,10 @@ template <class T> struct Tail {
   HD static V fill(A a) { return V(a); }
   HD static Index fill_index(int64_t i) { return Index(static_cast<IntOf<A>>(i)); }
 };
+
+// The same features of an array of Acc<T>.
+template <class T, int K> HD Full<Acc<T>, K> exact(Full<T, K> lane) { return {lane.at}; }
+template <class T> HD Tail<Acc<T>> exact(Tail<T> lane) { return {lane.at, lane.count}; }
 #endif
 
 // ---- functions of numbers and of registers alike ----------------------------------------------

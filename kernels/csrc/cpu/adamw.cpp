@@ -7,16 +7,13 @@
 
 namespace gnnlab {
 
-inline int64_t numbers(const std::vector<Tensor>& tensors) {
-  int64_t total = 0;
-  for (const Tensor& tensor : tensors) total += tensor.numel();
-  return total;
-}
-
 // fn(i) for every tensor, each by one thread.
 template <class Fn> void each(const std::vector<Tensor>& tensors, const Fn& fn) {
-#pragma omp parallel for schedule(dynamic, 4) num_threads(threads_for(numbers(tensors)))
-  for (size_t i = 0; i < tensors.size(); ++i) fn(i);
+  std::vector<int64_t> ends(1, 0);
+  for (const Tensor& tensor : tensors) ends.push_back(ends.back() + tensor.numel());
+  parallel(ends.data(), tensors.size(), ends.back(), [&](int64_t first, int64_t last) {
+    for (int64_t i = first; i < last; ++i) fn(i);
+  });
 }
 
 template <class A> struct AdamW {

@@ -40,10 +40,6 @@ void for_channels(const Tensor&, const Split<T>& split, int64_t work, const Body
   });
 }
 
-// The same channels of an array of Acc<T>.
-template <class T, int K> HD Full<Acc<T>, K> exact(Full<T, K> lane) { return {lane.at}; }
-template <class T> HD Tail<Acc<T>> exact(Tail<T> lane) { return {lane.at, lane.count}; }
-
 #ifdef __AVX512F__
 // Lane l of the result: the sum of lanes l and l ^ k, of b where l has bit k and else of a.
 template <int k> HD Reg<float> add_pairs(Reg<float> a, Reg<float> b) {

@@ -12,9 +12,12 @@ Tensor linear(const Tensor& x_, const Tensor& w_, const std::optional<Tensor>& b
   Tensor y = new_empty(x, {rows, out});
   by_float(x, "linear", [&](auto t) {
     using T = typename decltype(t)::type;
-    const Linear<T> map(read<T>(x), read<T>(w), read<T>(b), write<T>(y), in, out, relu, Dropout(seed, dropout));
+    T* to = write<T>(y);
 #pragma omp parallel num_threads(threads_for(rows * in * out / 16))
-    by_blocks(rows, [&](int64_t first, int64_t last) { map.rows(first, last); });
+    {
+      const Linear<T> map(read<T>(x), read<T>(w), read<T>(b), to, in, out, relu, Dropout(seed, dropout));
+      by_blocks(rows, [&](int64_t first, int64_t last) { map.rows(first, last); });
+    }
   });
   return y;
 }
@@ -32,8 +35,9 @@ std::tuple<Tensor, Tensor, Tensor> linear_backward(const Tensor& g_, const Tenso
                           write<T>(grad_w), write<T>(grad_b), rows, in, out, Keep(0, dropout).scale());
 #pragma omp parallel num_threads(threads_for(rows * in * out / 16))
     {
+      const auto weight = map.pack();
       map.chunks.each([&](int64_t chunk, int64_t first, int64_t end) {
-        map.rows(chunk, first, end);
+        map.rows(weight, chunk, first, end);
         map.weights(chunk, first, end);
       });
       map.sum();

@@ -8,6 +8,7 @@
 namespace gnnlab {
 
 constexpr int64_t kLinearRows = 48;  // rows of x at a time: a multiple of all tile_rows
+constexpr int64_t kAhead = 8;        // rows, about a tile: what a step keeps for its backward outgrows the caches
 
 // fn(first, last) for every block of rows; within a parallel region.
 template <class Fn> void by_blocks(int64_t rows, const Fn& fn) {
@@ -16,7 +17,8 @@ template <class Fn> void by_blocks(int64_t rows, const Fn& fn) {
     fn(block * kLinearRows, std::min(rows, (block + 1) * kLinearRows));
 }
 
-// y = dropout(act(x Wᵀ + b)): the bias, ReLU and dropout happen while a tile is in registers or cache.
+// y = dropout(act(x Wᵀ + b)): the bias, ReLU and dropout happen while a tile is in registers or cache. Each thread makes
+// its own, so that the packed weight lies in its cache.
 template <class T> struct Linear {
   using A = Acc<T>;
   const T* x;
@@ -49,7 +51,9 @@ template <class T> struct Linear {
               load_register(offset, &start[n]);
               v += offset;
               if (relu) v = v < Reg<A>{} ? Reg<A>{} : v;
-              store_part(y + (first + m) * out + n, v, out - n);
+              T* to = y + (first + m) * out + n;
+              __builtin_prefetch(to + kAhead * out, 1);
+              store_part(to, v, out - n);
             });
     dropout.apply(y + first * out, first * out, (last - first) * out);
   }
@@ -76,40 +80,41 @@ struct Chunks {
 };
 
 // Its gradients; `y` where ReLU or dropout came after the product: where it is positive, the gradient passes.
-// `rows` and `weights` for all rows, then, with all threads, `sum`.
+// `rows`, with each thread's own `pack`, and `weights` for all rows, then, with all threads, `sum`.
 template <class T> struct LinearBackward {
   using A = Acc<T>;
-  const T *g, *x, *y;
+  const T *g, *x, *w, *y;
   T *grad_x, *grad_w, *grad_b;
   Chunks chunks;
   int64_t in, out, wide;
   A scale;
   bool after_relu = false;  // x came out of a ReLU and a dropout of this scale, which the gradient goes back through too
   A x_scale = 1;
-  Packed<A> weight;
-  std::unique_ptr<A[]> weight_sums;  // by chunk
+  Packed<A> weight_sums;  // by chunk
   std::vector<A> bias_sums;
-  std::unique_ptr<A[]> gated, widened;  // copies of g and x, where those cannot be used as they are
+  Packed<A> gated, widened;  // copies of g and x, where those cannot be used as they are
   const A *grad_z, *left;
   int64_t tail;         // the last rows of x, behind which a whole register would reach out of x, lie once more in
   std::vector<A> last;  // whole registers; behind the other rows lie the next ones
 
   LinearBackward(const T* g, const T* x, const T* w, const T* y, T* grad_x, T* grad_w, T* grad_b, int64_t rows, int64_t in,
                  int64_t out, double scale)
-      : g(g), x(x), y(y), grad_x(grad_x), grad_w(grad_w), grad_b(grad_b), chunks(rows), in(in), out(out),
-        wide(whole_registers<A>(in)), scale(static_cast<A>(scale)), weight(grad_x ? packed(w, out, in) : nullptr),
-        weight_sums(std::make_unique_for_overwrite<A[]>(chunks.count * out * wide)), bias_sums(chunks.count * out),
+      : g(g), x(x), w(w), y(y), grad_x(grad_x), grad_w(grad_w), grad_b(grad_b), chunks(rows), in(in), out(out),
+        wide(whole_registers<A>(in)), scale(static_cast<A>(scale)),
+        weight_sums(unwritten<A>(chunks.count * out * wide)), bias_sums(chunks.count * out),
         tail(in ? std::min(rows, (wide - 1) / in) : 0), last(tail * wide) {
     constexpr bool same = std::is_same_v<T, A>;
-    if (!same || y) gated = std::make_unique_for_overwrite<A[]>(rows * out);
-    if (!same) widened = std::make_unique_for_overwrite<A[]>(rows * in);
+    if (!same || y) gated = unwritten<A>(rows * out);
+    if (!same) widened = unwritten<A>(rows * in);
     grad_z = gated ? gated.get() : reinterpret_cast<const A*>(g);
     left = widened ? widened.get() : reinterpret_cast<const A*>(x);
     for (int64_t r = 0; r < tail; ++r)
       for (int64_t j = 0; j < in; ++j) last[r * wide + j] = widen(x[(rows - tail + r) * in + j]);
   }
 
-  void rows(int64_t chunk, int64_t first, int64_t end) {
+  Packed<A> pack() const { return grad_x ? packed(w, out, in) : nullptr; }
+
+  void rows(const Packed<A>& weight, int64_t chunk, int64_t first, int64_t end) {
     if (gated) gate(g + first * out, y ? y + first * out : nullptr, gated.get() + first * out, (end - first) * out);
     add_rows(grad_z + first * out, &bias_sums[chunk * out], end - first);
     if (widened)
@@ -118,8 +123,10 @@ template <class T> struct LinearBackward {
       gemm<A>(grad_z + first * out, out, 1, end - first, out, weight.get(), wide, wide,
               [&](int64_t m, int64_t n, Reg<A> v) {
                 const int64_t at = (first + m) * in + n;
+                __builtin_prefetch(grad_x + at + kAhead * in, 1);
                 if (after_relu) {
                   Reg<A> value;
+                  __builtin_prefetch(x + at + kAhead * in);
                   load_part<T>(value, x + at, in - n);
                   v = value > Reg<A>{} ? v * x_scale : Reg<A>{};
                 }

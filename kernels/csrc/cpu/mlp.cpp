@@ -13,13 +13,16 @@ std::tuple<Tensor, Tensor> mlp(const Tensor& x_, const Tensor& w1_, const std::o
   Tensor h = new_empty(x, {rows, hidden}), y = new_empty(x, {rows, out});
   by_float(x, "mlp", [&](auto t) {
     using T = typename decltype(t)::type;
-    const Linear<T> first_map(read<T>(x), read<T>(w1), read<T>(b1), write<T>(h), in, hidden, true, Dropout(seed, dropout));
-    const Linear<T> second_map(read<T>(h), read<T>(w2), read<T>(b2), write<T>(y), hidden, out, false, Dropout({}, 0));
+    T *inner = write<T>(h), *to = write<T>(y);
 #pragma omp parallel num_threads(threads_for(rows * hidden * (in + out) / 16))
-    by_blocks(rows, [&](int64_t first, int64_t last) {
-      first_map.rows(first, last);
-      second_map.rows(first, last);
-    });
+    {
+      const Linear<T> first_map(read<T>(x), read<T>(w1), read<T>(b1), inner, in, hidden, true, Dropout(seed, dropout));
+      const Linear<T> second_map(inner, read<T>(w2), read<T>(b2), to, hidden, out, false, Dropout({}, 0));
+      by_blocks(rows, [&](int64_t first, int64_t last) {
+        first_map.rows(first, last);
+        second_map.rows(first, last);
+      });
+    }
   });
   return {y, h};
 }
@@ -43,10 +46,11 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> mlp_backward(const Tensor& g_
                                 write<T>(grad_w1), write<T>(grad_b1), rows, in, hidden, 1);
 #pragma omp parallel num_threads(threads_for(rows * hidden * (in + out) / 16))
     {
+      const auto first_weight = first_map.pack(), second_weight = second_map.pack();
       first_map.chunks.each([&](int64_t chunk, int64_t first, int64_t end) {
-        second_map.rows(chunk, first, end);
+        second_map.rows(second_weight, chunk, first, end);
         second_map.weights(chunk, first, end);
-        first_map.rows(chunk, first, end);
+        first_map.rows(first_weight, chunk, first, end);
         first_map.weights(chunk, first, end);
       });
       second_map.sum();

@@ -2,7 +2,6 @@
 //   z = before + dropout(h),   n = (z - mean) / sqrt(var + eps) * weight + bias,
 //   y = after + dropout(act(n)),   or dropout(after + act(n)) where `whole`.
 // Statistics are taken over the first `real` rows; the rest, if any, are padding.
-#include <limits>
 #include <memory>
 
 #include "../op.h"
@@ -11,38 +10,6 @@
 namespace gnnlab {
 
 constexpr int64_t kNormRows = 64;  // rows taken together; what they add up to is added up in their order
-
-// What rows add to the statistics: their number, and for each feature the mean and Σ (z - mean)².
-template <class A> struct Moments {
-  int64_t count = 0;
-  std::vector<A> mean, square;
-
-  void measure(const A* z, int64_t rows, int64_t width) {
-    count = rows;
-    mean.assign(width, A(0));
-    square.assign(width, A(0));
-    measure(z, mean.data(), square.data(), rows, width);
-  }
-
-  static void measure(const A* __restrict z, A* __restrict m, A* __restrict s, int64_t rows, int64_t width) {
-    for (int64_t r = 0; r < rows; ++r)
-      for (int64_t j = 0; j < width; ++j) m[j] += z[r * width + j];
-    for (int64_t j = 0; j < width; ++j) m[j] /= static_cast<A>(rows);
-    for (int64_t r = 0; r < rows; ++r)
-      for (int64_t j = 0; j < width; ++j) s[j] += (z[r * width + j] - m[j]) * (z[r * width + j] - m[j]);
-  }
-
-  void add(const Moments& other) {  // Chan, Golub & LeVeque, 1979
-    if (other.count == 0) return;
-    const A share = static_cast<A>(other.count) / static_cast<A>(count + other.count);
-    for (size_t j = 0; j < mean.size(); ++j) {
-      const A gap = other.mean[j] - mean[j];
-      mean[j] += gap * share;
-      square[j] += other.square[j] + gap * gap * static_cast<A>(count) * share;
-    }
-    count += other.count;
-  }
-};
 
 template <class T> struct Norm {
   using A = Acc<T>;
@@ -55,7 +22,14 @@ template <class T> struct Norm {
   std::vector<A> scale, shift;  // n = z scale + shift
 
   int64_t blocks() const { return (rows + kNormRows - 1) / kNormRows; }
-  int64_t end(int64_t block) const { return std::min(rows, (block + 1) * kNormRows); }
+  int64_t from(int64_t block) const { return block * kNormRows * width; }
+  int64_t height(int64_t block) const { return std::min(rows - block * kNormRows, kNormRows); }
+  int64_t seen(int64_t block) const { return std::clamp<int64_t>(real - block * kNormRows, 0, height(block)); }
+
+  // fn(lane, the same lane of an array of A) for all features.
+  template <class Fn> void lanes(const Fn& fn) const {
+    features<T>([&](int64_t, auto lane) { fn(lane, exact(lane)); }, 0, width);
+  }
 
   void set(const A* mean, const A* var) {
     centre = mean;
@@ -67,81 +41,116 @@ template <class T> struct Norm {
     }
   }
 
-  int64_t from(int64_t block) const { return block * kNormRows * width; }
-  int64_t size(int64_t block) const { return (end(block) - block * kNormRows) * width; }
-
-  // z of one block.
-  void enter(const T* h, const T* before, A* z, int64_t block) const {
-    const int64_t at = from(block), n = size(block);
-    copy(h + at, z + at, n);
-    first.apply(z + at, at, n);
-    if (before) add(before + at, z + at, n);
+  // z of one block, and the mean and Σ (z - mean)² of those of its rows that count.
+  void enter(const T* h_, const T* before_, A* z_, A* mean_, A* square_, int64_t block) const {
+    const int64_t at = from(block), height = this->height(block), seen = this->seen(block);
+    const T *h = h_ + at, *before = before_ ? before_ + at : nullptr;
+    A* z = z_ + at;
+    if (first.keep) {
+      for (int64_t i = 0; i < height * width; ++i) z[i] = widen(h[i]);
+      first.apply(z, at, height * width);
+      for (int64_t i = 0; before && i < height * width; ++i) z[i] += widen(before[i]);
+    }
+    lanes([&](auto lane, auto own) {
+      auto total = lane.fill(0), square = total;
+      for (int64_t r = 0, i = 0; r < height; ++r, i += width) {
+        auto v = first.keep ? own.load(z + i) : lane.load(h + i);
+        if (before && !first.keep) v += lane.load(before + i);
+        if (!first.keep) own.store(z + i, v);
+        if (r < seen) total += v;
+      }
+      const auto mean = total * (1 / static_cast<A>(std::max<int64_t>(1, seen)));
+      for (int64_t r = 0, i = 0; r < seen; ++r, i += width) {
+        const auto gap = own.load(z + i) - mean;
+        square += gap * gap;
+      }
+      own.store(mean_ + block * width, mean);
+      own.store(square_ + block * width, square);
+    });
   }
 
   // y of one block.
-  void leave(const A* z, const T* after, T* y, int64_t block) const {
-    const int64_t at = from(block), n = size(block);
-    affine(z + at, scale.data(), shift.data(), y + at, n);
-    if (after && whole) add(after + at, y + at, n);
-    last.apply(y + at, rows * width + at, n);
-    if (after && !whole) add(after + at, y + at, n);
-  }
-
-  // grad_n of one block, and in `sums` its Σ grad_n and Σ grad_n (z - mean).
-  void enter_backward(const T* g, const A* z, A* grad_n, T* grad_after, A* sums, int64_t block) const {
-    const int64_t at = from(block), n = size(block);
-    copy(g + at, grad_n + at, n);
-    last.apply(grad_n + at, rows * width + at, n);
-    if (grad_after) copy(grad_n + at, grad_after + at, n);
-    through_relu(z + at, scale.data(), shift.data(), grad_n + at, n);
-    project(z + at, centre, grad_n + at, sums, sums + width, n);
-  }
-
-  // grad_z of one block from grad_n in place: rows that the statistics saw lose what those took back.
-  void leave_backward(const A* z, const A* back, const A* slope, A* grad_n, T* grad_before, T* grad_h, int64_t block) const {
-    const int64_t at = from(block), n = size(block), seen = std::clamp<int64_t>(real * width - at, 0, n);
-    through_norm(z + at, scale.data(), centre, back, slope, grad_n + at, seen);
-    for (int64_t row = at + seen; row < at + n; row += width)
-      for (int64_t j = 0; j < width; ++j) grad_n[row + j] *= scale[j];
-    if (grad_before) copy(grad_n + at, grad_before + at, n);
-    first.apply(grad_n + at, at, n);
-    copy(grad_n + at, grad_h + at, n);
-  }
-
-  // The loops: n numbers, or n / width rows.
-  template <class From, class To> static void copy(const From* __restrict from, To* __restrict to, int64_t n) {
-    for (int64_t i = 0; i < n; ++i) to[i] = static_cast<To>(widen(from[i]));
-  }
-  template <class To> static void add(const T* __restrict from, To* __restrict to, int64_t n) {
-    for (int64_t i = 0; i < n; ++i) to[i] = static_cast<To>(widen(to[i]) + widen(from[i]));
-  }
-  void affine(const A* __restrict z, const A* __restrict a, const A* __restrict b, T* __restrict y, int64_t n) const {
-    const A least = relu ? A(0) : -std::numeric_limits<A>::infinity();
-    for (int64_t row = 0; row < n; row += width)
-      for (int64_t j = 0; j < width; ++j) {
-        const A value = z[row + j] * a[j] + b[j];
-        y[row + j] = static_cast<T>(value < least ? least : value);
+  void leave(const A* z_, const T* after_, T* y_, int64_t block) const {
+    const int64_t at = from(block), n = height(block) * width;
+    const T* after = after_ ? after_ + at : nullptr;
+    const A* z = z_ + at;
+    T* y = y_ + at;
+    const bool at_once = after && (whole || !last.keep);
+    lanes([&](auto lane, auto own) {
+      const auto a = own.load(scale.data()), b = own.load(shift.data());
+      for (int64_t i = 0; i < n; i += width) {
+        auto v = own.load(z + i) * a + b;
+        if (relu) v = relu_(v);
+        if (at_once) v += lane.load(after + i);
+        lane.store(y + i, v);
       }
+    });
+    last.apply(y, rows * width + at, n);
+    if (after && !at_once)
+      for (int64_t i = 0; i < n; ++i) y[i] = static_cast<T>(widen(y[i]) + widen(after[i]));
   }
-  void through_relu(const A* __restrict z, const A* __restrict a, const A* __restrict b, A* __restrict grad, int64_t n) const {
-    for (int64_t row = 0; relu && row < n; row += width)
-      for (int64_t j = 0; j < width; ++j) grad[row + j] = z[row + j] * a[j] + b[j] > 0 ? grad[row + j] : A(0);
-  }
-  void project(const A* __restrict z, const A* __restrict mean, const A* __restrict grad, A* __restrict total,
-               A* __restrict along, int64_t n) const {
-    for (int64_t row = 0; row < n; row += width)
-      for (int64_t j = 0; j < width; ++j) {
-        total[j] += grad[row + j];
-        along[j] += grad[row + j] * (z[row + j] - mean[j]);
+
+  // In `undropped`, where the last dropout acted, the gradient before it; in `sums` Σ grad_n and Σ grad_n (z - mean).
+  void enter_backward(const T* g_, const A* z_, A* undropped, T* grad_after, A* sums, int64_t block) const {
+    const int64_t at = from(block), n = height(block) * width;
+    if (last.keep) {
+      for (int64_t i = at; i < at + n; ++i) undropped[i] = widen(g_[i]);
+      last.apply(undropped + at, rows * width + at, n);
+      for (int64_t i = at; grad_after && i < at + n; ++i) grad_after[i] = static_cast<T>(undropped[i]);
+    }
+    lanes([&](auto lane, auto own) {
+      const auto mean = own.load(centre);
+      auto total = lane.fill(0), along = total;
+      const auto grad_n = through_relu(lane, own, g_, z_, undropped);
+      for (int64_t i = at; i < at + n; i += width) {
+        const auto grad = grad_n(i);
+        total += grad;
+        along += grad * (own.load(z_ + i) - mean);
       }
+      own.store(sums, total);
+      own.store(sums + width, along);
+    });
   }
-  void through_norm(const A* __restrict z, const A* __restrict a, const A* __restrict mean, const A* __restrict back,
-                    const A* __restrict slope, A* __restrict grad, int64_t n) const {
-    for (int64_t row = 0; row < n; row += width)
-      for (int64_t j = 0; j < width; ++j)
-        grad[row + j] = a[j] * grad[row + j] - back[j] - slope[j] * (z[row + j] - mean[j]);
+
+  // grad_z of one block: rows that the statistics saw lose what those took back.
+  void leave_backward(const T* g_, const A* z_, const A* undropped, const A* back, const A* slope, T* grad_before,
+                      T* grad_h, int64_t block) const {
+    const int64_t at = from(block), n = height(block) * width, middle = at + seen(block) * width;
+    lanes([&](auto lane, auto own) {
+      const auto a = own.load(scale.data()), b = own.load(back), c = own.load(slope), mean = own.load(centre);
+      const auto grad_n = through_relu(lane, own, g_, z_, undropped);
+      for (int64_t i = at; i < at + n; i += width) {
+        auto grad = a * grad_n(i);
+        if (i < middle) grad = grad - b - c * (own.load(z_ + i) - mean);
+        lane.store(grad_h + i, grad);
+        if (grad_before) lane.store(grad_before + i, grad);
+      }
+    });
+    first.apply(grad_h + at, at, n);
+  }
+
+  // grad_n from element i on.
+  template <class Lane, class Own>
+  HD auto through_relu(Lane lane, Own own, const T* g, const A* z, const A* undropped) const {
+    return [=, this, a = own.load(scale.data()), b = own.load(shift.data())](int64_t i) {
+      auto grad = last.keep ? own.load(undropped + i) : lane.load(g + i);
+      return relu ? select(own.load(z + i) * a + b > lane.fill(0), grad, lane.fill(0)) : grad;
+    };
   }
 };
+
+// Adds to the statistics of `count` rows those of `more` others: Chan, Golub & LeVeque, 1979.
+template <class A>
+void merge(int64_t count, A* __restrict mean, A* __restrict square, int64_t more, const A* __restrict other_mean,
+           const A* __restrict other_square, int64_t width) {
+  if (more == 0) return;
+  const A share = static_cast<A>(more) / static_cast<A>(count + more);
+  for (int64_t j = 0; j < width; ++j) {
+    const A gap = other_mean[j] - mean[j];
+    mean[j] += gap * share;
+    square[j] += other_square[j] + gap * gap * static_cast<A>(count) * share;
+  }
+}
 
 inline ScalarType accumulator(const Tensor& h) {
   return h.scalar_type() == ScalarType::BFloat16 ? ScalarType::Float : h.scalar_type();
@@ -170,26 +179,26 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> norm(
     Norm<T> norm{rows, real_rows(count, rows), width, read<A>(weight), read<A>(bias), static_cast<A>(eps), relu, whole,
                  Dropout(seed, dropout_first), Dropout(seed, dropout_last)};
     A *zs = write<A>(z), *means = write<A>(mean), *vars = write<A>(var);
-    std::vector<Moments<A>> part(given_mean.has_value() ? 0 : norm.blocks());
+    const int64_t blocks = norm.blocks();
+    std::vector<A> part((2 * blocks + 2) * width);  // the means of all blocks, and their squares
+    A* squares = part.data() + blocks * width;
 #pragma omp parallel num_threads(threads_for(rows * width))
     {
 #pragma omp for schedule(static)
-      for (int64_t block = 0; block < norm.blocks(); ++block) {
-        norm.enter(read<T>(h), read<T>(before), zs, block);
-        const int64_t seen = std::min(norm.end(block), norm.real) - block * kNormRows;
-        if (!part.empty() && seen > 0) part[block].measure(zs + block * kNormRows * width, seen, width);
-      }
+      for (int64_t block = 0; block < blocks; ++block)
+        norm.enter(read<T>(h), read<T>(before), zs, part.data(), squares, block);
 #pragma omp single
       {
-        for (size_t block = 1; block < part.size(); ++block) part[0].add(part[block]);
+        for (int64_t block = 1, count = norm.seen(0); !given_mean && block < blocks; count += norm.seen(block++))
+          merge(count, part.data(), squares, norm.seen(block), &part[block * width], squares + block * width, width);
         for (int64_t j = 0; j < width; ++j) {
-          means[j] = part.empty() ? read<A>(given_mean)[j] : part[0].mean[j];
-          vars[j] = part.empty() ? read<A>(given_var)[j] : part[0].square[j] / static_cast<A>(norm.real);
+          means[j] = given_mean ? read<A>(given_mean)[j] : part[j];
+          vars[j] = given_mean ? read<A>(given_var)[j] : squares[j] / static_cast<A>(norm.real);
         }
         norm.set(means, vars);
       }
 #pragma omp for schedule(static)
-      for (int64_t block = 0; block < norm.blocks(); ++block) norm.leave(zs, read<T>(after), write<T>(y), block);
+      for (int64_t block = 0; block < blocks; ++block) norm.leave(zs, read<T>(after), write<T>(y), block);
     }
   });
   return {y, z, mean, var};
@@ -213,31 +222,30 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> norm_backward(
                  static_cast<A>(eps), relu, whole, Dropout(seed, dropout_first), Dropout(seed, dropout_last)};
     norm.set(read<A>(mean), read<A>(var));
     const A* zs = read<A>(z);
-    const auto grad_n = std::make_unique_for_overwrite<A[]>(rows * width);
+    const auto undropped = std::make_unique_for_overwrite<A[]>(norm.last.keep ? rows * width : 0);
     std::vector<A> sums(2 * width * std::max<int64_t>(1, norm.blocks())), back(width), slope(width);
 #pragma omp parallel num_threads(threads_for(rows * width))
     {
 #pragma omp for schedule(static)
       for (int64_t block = 0; block < norm.blocks(); ++block)
-        norm.enter_backward(read<T>(g), zs, grad_n.get(), own_after ? write<T>(grad_after) : nullptr,
+        norm.enter_backward(read<T>(g), zs, undropped.get(), own_after ? write<T>(grad_after) : nullptr,
                             &sums[block * 2 * width], block);
 #pragma omp single
-      for (int64_t j = 0; j < width; ++j) {
-        A total = 0, weighted = 0;
-        for (int64_t block = 0; block < norm.blocks(); ++block) {
-          total += sums[block * 2 * width + j];
-          weighted += sums[block * 2 * width + width + j];
+      {
+        for (int64_t block = 1; block < norm.blocks(); ++block)
+          for (int64_t j = 0; j < 2 * width; ++j) sums[j] += sums[block * 2 * width + j];
+        for (int64_t j = 0; j < width; ++j) {
+          const A rstd = 1 / std::sqrt(read<A>(var)[j] + norm.eps), n = static_cast<A>(std::max<int64_t>(1, norm.real));
+          write<A>(grad_weight)[j] = sums[width + j] * rstd;
+          write<A>(grad_bias)[j] = sums[j];
+          slope[j] = norm.scale[j] * rstd * rstd * sums[width + j] / n;
+          back[j] = norm.scale[j] * sums[j] / n;
         }
-        const A rstd = 1 / std::sqrt(read<A>(var)[j] + norm.eps), n = static_cast<A>(std::max<int64_t>(1, norm.real));
-        write<A>(grad_weight)[j] = weighted * rstd;
-        write<A>(grad_bias)[j] = total;
-        slope[j] = norm.scale[j] * rstd * rstd * weighted / n;
-        back[j] = norm.scale[j] * total / n;
       }
 #pragma omp for schedule(static)
       for (int64_t block = 0; block < norm.blocks(); ++block)
-        norm.leave_backward(zs, back.data(), slope.data(), grad_n.get(), own_before ? write<T>(grad_before) : nullptr,
-                            write<T>(grad_h), block);
+        norm.leave_backward(read<T>(g), zs, undropped.get(), back.data(), slope.data(),
+                            own_before ? write<T>(grad_before) : nullptr, write<T>(grad_h), block);
     }
   });
   return {grad_h, grad_before, grad_after, grad_weight, grad_bias};

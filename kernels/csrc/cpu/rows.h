@@ -21,20 +21,37 @@ inline int threads_for(int64_t work) { return work < kSerial ? 1 : static_cast<i
 // multiplications and additions in one of the two and not in the other, and the last bit would depend on threads.
 template <class Fn> __attribute__((noinline)) void run(const Fn& fn, int64_t first, int64_t last) { fn(first, last); }
 
+// Below this work, and in how many parts for each thread above it: small arrays stay in the cache of the thread that has
+// part k of every op; large ones outlast a thread that is held up.
+constexpr int64_t kSettled = 1024 * kSerial;
+inline int64_t parts_for(int64_t n, int64_t work, int threads) {
+  return std::min<int64_t>(n, work > kSettled ? threads * 8 : threads);
+}
+
+// fn(part) for every part.
+template <class Fn> void in_parts(int64_t parts, int threads, const Fn& fn) {
+  if (parts <= threads) {
+#pragma omp parallel for schedule(static, 1) num_threads(threads)
+    for (int64_t part = 0; part < parts; ++part) fn(part);
+  } else {
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
+    for (int64_t part = 0; part < parts; ++part) fn(part);
+  }
+}
+
 // fn(first, last) over [0, n), in parts of equal size.
 template <class Fn> void parallel(int64_t n, int64_t work, const Fn& fn) {
   const int threads = threads_for(work);
   if (threads == 1 || n < 2) return run(fn, 0, n);
-  const int64_t parts = std::min<int64_t>(n, work > 64 * kSerial ? threads * 8 : threads);
-#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
-  for (int64_t part = 0; part < parts; ++part) run(fn, n * part / parts, n * (part + 1) / parts);
+  const int64_t parts = parts_for(n, work, threads);
+  in_parts(parts, threads, [&](int64_t part) { run(fn, n * part / parts, n * (part + 1) / parts); });
 }
 
 // The same for rows that own the ranges of `ptr` [n+1]: parts of equal rows + entries.
 template <class I, class Fn> void parallel(const I* ptr, int64_t n, int64_t work, const Fn& fn) {
   const int threads = threads_for(work);
   if (threads == 1 || n < 2) return run(fn, 0, n);
-  const int64_t parts = std::min<int64_t>(n, work > 64 * kSerial ? threads * 8 : threads), total = ptr[n] - ptr[0] + n;
+  const int64_t parts = parts_for(n, work, threads), total = ptr[n] - ptr[0] + n;
   std::vector<int64_t> cut(parts + 1, n);
   cut[0] = 0;
   for (int64_t part = 1; part < parts; ++part) {
@@ -46,8 +63,7 @@ template <class I, class Fn> void parallel(const I* ptr, int64_t n, int64_t work
     }
     cut[part] = low;
   }
-#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
-  for (int64_t part = 0; part < parts; ++part) run(fn, cut[part], cut[part + 1]);
+  in_parts(parts, threads, [&](int64_t part) { run(fn, cut[part], cut[part + 1]); });
 }
 
 // body(row, lane) for the features of one row: four registers at a time, then one; the odd end once more with the

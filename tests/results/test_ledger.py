@@ -1,0 +1,84 @@
+"""The ledger: a row for each published cell that runs are of, how far off they are and what they do otherwise."""
+
+import csv
+import json
+
+import pytest
+
+from gnnlab.results.__main__ import main
+from gnnlab.results.ledger import ledger, summary
+from gnnlab.results.published import Cell
+from gnnlab.results.runs import load
+
+CELL = Cell("zinc", "gps", "encoding=[rwse] model.dim=64", "mae", "0.070", "0.004", "A 2022", "2")
+BARE = Cell("zinc", "gps", "encoding=[rwse] model.dim=64", "mae", "0.070", "", "A 2022", "2")
+
+
+@pytest.fixture
+def run(make_run, monkeypatch):
+    """A run of a published cell, in its preset."""
+    monkeypatch.setattr("gnnlab.results.ledger.cells", lambda: [CELL])
+
+    def make(mae, overrides=("model=gps", "dataset=zinc"), **changes):
+        path = make_run(mae, overrides, **changes) / "result.json"
+        result = json.loads(path.read_text())
+        result["choices"]["preset"] = "gps_zinc"
+        result |= {"epochs": 2000, "code": {"commit": "0123456789", "dirty": True}}
+        result |= {"environment": {"cpu": "A CPU", "gpu": None, "threads": 1}}
+        path.write_text(json.dumps(result))
+
+    return make
+
+
+def test_a_row_holds_both_sides(run, tmp_path):
+    for seed, mae in enumerate((0.070, 0.076, 0.082)):
+        run(mae, seed=seed)
+    (row,) = ledger(load(tmp_path))
+    assert (row.mean, row.std, row.runs, row.seeds, row.folds) == (pytest.approx(0.076), pytest.approx(0.006), 3, 3, 1)
+    assert row.deviation == pytest.approx((0.076 - 0.070) / 0.004)
+    assert (row.epochs, row.published_epochs, row.short, row.departures) == (2000, 2000, "", "")
+    assert (row.study, row.hardware, row.commit) == ("runs", "A CPU, threads 1", "0123456+")
+    assert row.command == "python train.py -m model=gps dataset=zinc seed=0,1,2"
+
+
+def test_what_departs_is_named_and_less_training_is_short(run, tmp_path):
+    run(0.08, ("model=gps", "dataset=zinc", "trainer.max_epochs=3", "optimizer.lr=0.001"))
+    (row,) = ledger(load(tmp_path))
+    assert (row.short, row.departures) == ("short", "trainer.max_epochs=3 optimizer.lr=0.001")
+
+
+def test_runs_without_the_preset_are_no_attempt(run, make_run, tmp_path):
+    make_run(0.07, ("model=gps", "dataset=zinc", "preset=none"))
+    assert ledger(load(tmp_path)) == []
+
+
+def test_the_configuration_nearest_to_the_published_one_counts(run, tmp_path):
+    run(0.9, ("model=gps", "dataset=zinc", "trainer.max_epochs=3"), model__dim=32)
+    run(0.071)
+    run(0.5, ("model=gps", "dataset=zinc", "optimizer.lr=1"), optimizer__lr=1)
+    (row,) = ledger(load(tmp_path))
+    assert row.mean == 0.071
+
+
+def test_without_a_published_deviation_ours_is_the_measure(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("gnnlab.results.ledger.cells", lambda: [BARE])
+    run(0.08)
+    assert ledger(load(tmp_path))[0].deviation is None
+    run(0.10, seed=1)
+    assert ledger(load(tmp_path))[0].deviation == pytest.approx(0.02 / (0.02 / 2**0.5))
+
+
+def test_the_summary_counts_within_one_and_two(run, tmp_path):
+    run(0.073)
+    assert "Published cells: 1; 1 within one standard deviation, 1 within two.\n" in summary(ledger(load(tmp_path)))
+    run(0.2, seed=2)
+    text = summary(ledger(load(tmp_path)))
+    assert "  +16.6  zinc gps encoding=[rwse] model.dim=64: 0.1365, published 0.070 ± 0.004\n" in text
+
+
+def test_the_command_writes_a_table(run, tmp_path, capsys):
+    run(0.073)
+    assert main(["ledger", str(tmp_path / "runs"), "-o", str(tmp_path / "ledger.csv")]) == 0
+    assert capsys.readouterr().out.startswith("Published cells: 1;")
+    (row,) = csv.DictReader((tmp_path / "ledger.csv").open())
+    assert (row["dataset"], row["published_mean"], row["mean"], row["source"]) == ("zinc", "0.070", "0.073", "A 2022")

@@ -28,9 +28,8 @@ Scores = dict[tuple[str, float], dict[int, float]]
 def scores(runs: list[Run]) -> dict[Setting, Scores]:
     """Test accuracies by (data set, model), there by (method, share of edges that stay), and there by seed."""
     found: dict[Setting, Scores] = defaultdict(lambda: defaultdict(dict))
-    complete = [run for run in runs if run.complete]
-    used = {each: distills(complete, each) for each in {setting(run) for run in complete}}
-    for run in complete:
+    used = {each: distills(runs, each) for each in {setting(run) for run in runs}}
+    for run in runs:
         sparsifier = run.config["sparsifier"] or {}
         if sparsifier.get("distill") in (None, used[setting(run)]):
             method = sparsifier["_target_"].rpartition(".")[2].lower() if sparsifier else "dense"
@@ -59,11 +58,11 @@ def text(found: dict[int, float]) -> str:
     return f"{mean(values):.1f}{spread} ({len(values)})"
 
 
-def table(of: Setting, found: Scores) -> list[str]:
+def table(of: Setting, found: Scores, distill: float) -> list[str]:
     """Markdown: a row for each level."""
     methods = [name for name in METHODS if name != "dense" and any(name == method for method, _ in found)]
     keeps = sorted({keep for method, keep in found if method != "dense"}, reverse=True)
-    lines = [f"{of[0]}, {of[1]}: dense {text(found['dense', 1.0])}", ""]
+    lines = [f"{of[0]}, {of[1]}: dense {text(found['dense', 1.0])}; TEDDY with λ = {distill:g}", ""]
     lines += [f"| edges kept | {' | '.join(methods)} |", f"| --- |{' --- |' * len(methods)}"]
     lines += [f"| {keep:.3f} | {' | '.join(text(found[name, keep]) for name in methods)} |" for keep in keeps]
     return [*lines, "", *claims(found, keeps), ""]
@@ -88,10 +87,12 @@ def claims(found: Scores, keeps: list[float]) -> list[str]:
 
 def draw(everything: dict[Setting, Scores], path: Path) -> None:
     """A panel for each setting: mean and standard deviation over the shares of edges."""
+    columns = min(3, len(everything))
+    rows = -(-len(everything) // columns)
     figure, panels = plt.subplots(
-        1, len(everything), figsize=(4 * len(everything), 3.4), squeeze=False, layout="constrained"
+        rows, columns, figsize=(3.6 * columns, 3.0 * rows), squeeze=False, layout="constrained"
     )
-    for axes, (of, found) in zip(panels[0], sorted(everything.items()), strict=True):
+    for axes, (of, found) in zip(panels.flat, sorted(everything.items()), strict=False):
         if dense := found.get(("dense", 1.0)):
             axes.axhline(mean(dense.values()), color="black", linewidth=1, label="dense")
         for method in METHODS[1:]:
@@ -101,14 +102,19 @@ def draw(everything: dict[Setting, Scores], path: Path) -> None:
                 means = [mean(values) for _, values in points]
                 axes.errorbar([keep for keep, _ in points], means, spread, label=method, capsize=2, linewidth=1)
         axes.set(title=", ".join(of), xlabel="edges kept", ylabel="test accuracy / %", xlim=(1, 0.3))
-    panels[0][0].legend()
+    for axes in panels.flat[len(everything) :]:
+        axes.axis("off")
+    drawn = [axes.get_legend_handles_labels() for axes in panels.flat]
+    named = {label: handle for handles, labels in drawn for handle, label in zip(handles, labels, strict=True)}
+    panels[0][0].legend(named.values(), named.keys(), frameon=False, fontsize="small")
     figure.savefig(path, dpi=120)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    everything = scores(load(parser.parse_args().folder))
+    runs = [run for run in load(parser.parse_args().folder) if run.complete]
+    everything = scores(runs)
     with (HERE / "results.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["dataset", "conv", "method", "edges_kept", "seed", "test_accuracy"])
@@ -116,7 +122,7 @@ def main() -> None:
             for (method, keep), by in sorted(found.items()):
                 writer.writerows([*of, method, keep, seed, f"{value:.2f}"] for seed, value in sorted(by.items()))
     for of, found in sorted(everything.items()):
-        print("\n".join(table(of, found)))
+        print("\n".join(table(of, found, distills(runs, of) or 0.0)))
     draw(everything, HERE / "accuracy.png")
 
 

@@ -6,6 +6,7 @@ check (gnnlab.config, before this) → seed → data → encodings → model →
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -62,10 +63,11 @@ def prepare(cfg: DictConfig) -> Prepared:
     splits = attach(encodings, splits, source.cache)
     loader = partial(build(cfg.loader), seed=cfg.seed, rank=distributed.rank(), world=distributed.world())
     loaders = {name: loader(packed, shuffle=name == "train") for name, packed in splits.items()}
+    section = deepcopy(cfg.model)
     if cfg.budget is not None:
-        widen(cfg.model, cfg.budget, lambda: build(cfg.model, spec=spec, encodings=encodings))
+        widen(section, cfg.budget, lambda: build(section, spec=spec, encodings=encodings))
     seed_everything(cfg.seed)
-    model, task = build(cfg.model, spec=spec, encodings=encodings), make_task(spec)
+    model, task = build(section, spec=spec, encodings=encodings), make_task(spec)
     if cfg.init == "lsuv":
         lsuv(model, next(loaders["train"].epoch(0)))
     chosen = methods(cfg, model, spec, loaders["train"].packed)

@@ -1,5 +1,7 @@
 """A budget of parameters is spent to within one step of width, and never exceeded."""
 
+from pathlib import Path
+
 import pytest
 from omegaconf import OmegaConf
 
@@ -7,6 +9,7 @@ from gnnlab import compose
 from gnnlab.budget import parse, widen
 from gnnlab.config import build, config_hash
 from gnnlab.errors import UsageError
+from gnnlab.run import run_one
 from gnnlab.testing import sample_spec
 
 
@@ -41,6 +44,15 @@ def test_the_greatest_width_that_fits(model: str, budget: str) -> None:
             assert parameters(wider) > parse(budget)
         except UsageError:
             continue
+
+
+def test_a_run_keeps_the_name_of_its_config(tmp_path: Path) -> None:
+    cfg = compose("model=gin", "encoding=[]", "budget=20k", "trainer.max_epochs=1", "dataset.fold=0", f"out={tmp_path}")
+    name = config_hash(cfg)
+    cfg.data.root = str(tmp_path)
+    result = run_one(cfg)
+    assert result["config_hash"] == config_hash(cfg) == name
+    assert 19_000 < result["parameters"] <= 20_000
 
 
 def test_too_small() -> None:

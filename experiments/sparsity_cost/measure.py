@@ -2,8 +2,7 @@
 
 A random graph of 100,000 nodes and 2,000,000 directed edges, 64 features, ten classes: a GCN and a GAT of two layers
 train on it whole, and without edges that `sparsifier=random` left out. Every run is a process of its own. Time is the
-median of its epochs after the first; memory is what the process had at most, the whole of it and beyond what an
-untrained one needs to have the graph and torch in memory.
+median of its epochs after the first; memory is what the process had at most, from its start to its end.
 """
 
 import csv

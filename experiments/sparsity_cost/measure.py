@@ -91,7 +91,7 @@ def draw(rows: list[dict[str, Any]]) -> None:
                     [row[column] / own[0][column] for row in own],
                     color=color, marker="o", markersize=4, label=conv.upper(),
                 )  # fmt: skip
-            ax.set(title=title, xlabel="edges kept", ylabel="share of the dense run", xlim=(1.02, 0), ylim=(0, 1.05))
+            ax.set(title=title, xlabel="edges kept", ylabel="share of the dense run", xlim=(1.02, 0), ylim=(0, 1.4))
             ax.legend(frameon=False)
         save(figure, HERE / "saved.png")
 

@@ -5,7 +5,6 @@ without edges, isolated nodes, single nodes and several components: in every mod
 """
 
 from dataclasses import replace
-from functools import cache
 from typing import get_args
 
 import pytest
@@ -24,6 +23,7 @@ from gnnlab.testing import (
     assert_permutation_equivariant,
     sample_for,
     sample_spec,
+    small,
 )
 
 
@@ -43,11 +43,14 @@ COMPOSITIONS = sorted(
 )
 AT_NODE_LEVEL = [row for row in COMPOSITIONS if row.count("=") == 1 or "model/head" in row]
 """Other parts do not know the level."""
-AT_EACH_LEVEL = [*((row, "graph") for row in COMPOSITIONS), *((row, "node") for row in AT_NODE_LEVEL)]
-AT_EDGE_LEVEL = [*(f"model={model}" for model in options("model")), *(f"model=gps model/head={head}" for head in HEADS)]
+AT_EACH_LEVEL: list[tuple[str, Level]] = [
+    *((row, "graph") for row in COMPOSITIONS),
+    *((row, "node") for row in AT_NODE_LEVEL),
+    *((f"model={model}", "edge") for model in options("model")),
+    *((f"model=gps model/head={head}", "edge") for head in HEADS),
+]
 
 
-@cache
 def composed(composition: str, level: Level) -> tuple[nn.Module, Packed]:
     """The model, and graphs with its encodings."""
     dataset = "dataset=pcqm_contact" if level == "edge" else "dataset=zinc"
@@ -59,26 +62,11 @@ def composed(composition: str, level: Level) -> tuple[nn.Module, Packed]:
 
 
 @pytest.mark.parametrize(("composition", "level"), AT_EACH_LEVEL)
-def test_permutation(composition: str, level: Level) -> None:
-    assert_permutation_equivariant(*composed(composition, level), node_level=level == "node")
-
-
-@pytest.mark.parametrize(("composition", "level"), AT_EACH_LEVEL)
-def test_batch_independence(composition: str, level: Level) -> None:
-    assert_batch_independent(*composed(composition, level))
-
-
-@pytest.mark.parametrize("composition", AT_EDGE_LEVEL)
-def test_edge_level(composition: str) -> None:
-    model, graphs = composed(composition, "edge")
-    assert_permutation_equivariant(model, graphs)
+def test_models(composition: str, level: Level) -> None:
+    model, graphs = composed(composition, level)
+    assert_permutation_equivariant(model, small(graphs), node_level=level == "node")
     assert_batch_independent(model, graphs)
-    assert_finite_with_gradients(model, graphs)
-
-
-@pytest.mark.parametrize("composition", COMPOSITIONS)
-def test_training_on_odd_graphs_stays_finite(composition: str) -> None:
-    assert_finite_with_gradients(*composed(composition, "graph"))
+    assert_finite_with_gradients(model, small(graphs))
 
 
 @pytest.mark.parametrize("name", options("encoding"))

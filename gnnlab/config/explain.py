@@ -34,9 +34,8 @@ def refuse_choices(parsed: Sequence[Override], repo: IConfigRepository) -> None:
         if isinstance(value, list) and group not in LISTS:
             raise UsageError(f"{override.input_line}: {group} takes one choice; to run each of several, use -m.")
         for option in value if isinstance(value, list) else [value]:
-            options = repo.get_group_options(group)
-            if option not in options:
-                raise no_option(group, str(option), options)
+            if not repo.config_exists(f"{group}/{option}"):
+                raise no_option(group, str(option), repo.get_group_options(group))
 
 
 def no_option(group: str, option: str, options: Iterable[str], asker: str = "") -> UsageError:

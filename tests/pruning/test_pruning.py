@@ -1,6 +1,7 @@
 """Pruning as a method: exact counts at the end, whatever the model and the sparsifier, resumption, and refusals."""
 
 import json
+from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -28,8 +29,7 @@ def count(model: torch.nn.Module, also: tuple = ()) -> tuple[int, int]:
     return sum(int(weight.count_nonzero()) for weight in weights), sum(weight.numel() for weight in weights)
 
 
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("name", "model"), [*zip(NAMES + NAMES[::-1], cycle(MODELS), strict=False)])
 def test_the_share_that_stays_is_exact(tmp_path: Path, name: str, model: str) -> None:
     cfg = tiny(tmp_path, MODELS[model], f"model={model}", f"pruning={name}", "pruning.keep=0.4", "trainer.max_epochs=5")
     made, _ = fit(cfg, tmp_path / "run")

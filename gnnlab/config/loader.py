@@ -25,7 +25,7 @@ from yaml import YAMLError
 
 from gnnlab.config.check import check
 from gnnlab.config.explain import explain, refuse_choices
-from gnnlab.config.sections import parts
+from gnnlab.config.sections import LISTS, parts
 from gnnlab.config.signature import facts
 from gnnlab.config.source import Missing, find
 from gnnlab.config.target import check_hydra, open_sections
@@ -83,6 +83,8 @@ class ConfigLoader(ConfigLoaderImpl):
     def _compose_config_from_defaults_list(self, defaults: list[ResultDefault], repo: IConfigRepository) -> DictConfig:
         self._options = frozenset(default.config_path for default in defaults if default.config_path)
         cfg = super()._compose_config_from_defaults_list(defaults, repo)
+        for group in sorted(LISTS - cfg.keys()):
+            cfg[group] = {}  # encoding=[] is encoding=none
         open_sections(cfg)
         return cfg
 

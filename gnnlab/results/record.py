@@ -26,6 +26,12 @@ from gnnlab.results.provenance import code, environment
 from gnnlab.spec import GraphSpec
 from gnnlab.trainer.state import FitResult
 
+CHOSEN = {
+    "metric": "the epoch of best validation {metric}",
+    "both": "the last epoch to have the best validation {metric} and the least validation loss so far",
+}
+"""The epoch whose weights are tested, by `trainer.choose`."""
+
 
 def record(
     cfg: DictConfig,
@@ -53,7 +59,7 @@ def record(
         **_request(),
         "dataset": spec.name,
         "metric": spec.metric,
-        "rule": f"test {spec.metric} at the epoch of best validation {spec.metric}",
+        "rule": f"test {spec.metric} at {CHOSEN[cfg.trainer.get('choose', 'metric')].format(metric=spec.metric)}",
         "test": fit.test,
         "best": fit.best,
         "last": fit.last,

@@ -8,7 +8,8 @@ import torch
 from omegaconf import DictConfig
 from torch import nn
 
-from gnnlab.config import build
+import gnnlab
+from gnnlab.config import build, config_hash
 from gnnlab.errors import UsageError
 
 Compose = Callable[..., DictConfig]
@@ -109,3 +110,10 @@ def test_what_a_constructor_refuses_is_a_mistake_in_its_section() -> None:
     optimizer = build(cfg.optimizer)
     with pytest.raises(UsageError, match=r"optimizer does not fit: torch\.optim\.SGD says: Invalid learning rate: -1"):
         optimizer([nn.Parameter(torch.zeros(1))])
+
+
+def test_no_encoding_has_one_name_however_it_is_typed() -> None:
+    typed = ("encoding=[]", "encoding=none", "encoding=[none]")
+    configs = [gnnlab.compose("model=gin", "dataset=zinc", "preset=none", how) for how in typed]
+    assert all(cfg.encoding == {} for cfg in configs)
+    assert len({config_hash(cfg) for cfg in configs}) == 1

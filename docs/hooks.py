@@ -14,7 +14,7 @@ from gnnlab.config import conf_dir
 from gnnlab.config.catalogue import Entry, entries
 
 ROOT = Path(__file__).parents[1]
-PAGES = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md"}
+PAGES = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "docs/": ""}
 PLACE = re.compile(r"^\{\{ (\w+) ?(.*?) \}\}$", re.MULTILINE)
 
 
@@ -60,7 +60,7 @@ def studies(_: str) -> str:
 
 
 def file(name: str) -> str:
-    """A file of the repository, with its links to other such files as links between pages."""
+    """A file of the repository, with its links to other such files and to pages as links between pages."""
     text = (ROOT / name).read_text()
     for other, page in PAGES.items():
         text = text.replace(f"]({other}", f"]({page}")

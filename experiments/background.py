@@ -22,10 +22,10 @@ import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 import gnnlab
+from gnnlab.pipeline import folds
 from gnnlab.results.folder import runs_of
 from gnnlab.results.runs import read_result
 from gnnlab.results.status import span
-from gnnlab.run import folds
 
 HERE = Path(__file__).parent
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}

@@ -57,6 +57,25 @@ class Batch:
     real: Real = field(default_factory=Real)
     pair: dict[str, Tensor] = field(default_factory=dict)
 
+    @classmethod
+    def from_edges(cls, edge_index: Tensor, num_nodes: int) -> tuple["Batch", Tensor]:
+        """One graph of edges [2, E] in any order, without attributes, and the order [E] in which it has them."""
+        order = (edge_index[1] * num_nodes + edge_index[0]).argsort(stable=True)
+        edge_index = edge_index[:, order]
+        source, target = edge_index
+        transpose = source.argsort(stable=True)
+        numbers = torch.arange(num_nodes + 1, device=edge_index.device)
+        rowptr, colptr = torch.searchsorted(target, numbers), torch.searchsorted(source[transpose], numbers)
+        ptr, batch = numbers[:: max(num_nodes, 1)], torch.zeros_like(numbers[:-1])
+        return cls(edge_index, ptr, batch, rowptr, colptr, transpose, target[transpose], num_nodes), order
+
+    @classmethod
+    def without_edges(cls, ptr: Tensor, max_nodes: int) -> "Batch":
+        """The graphs of `ptr` [B+1], of which the largest has `max_nodes`, with nothing but their nodes."""
+        batch = torch.repeat_interleave(torch.arange(len(ptr) - 1, device=ptr.device), ptr.diff())
+        none, zeros = ptr.new_empty(0), ptr.new_zeros(len(batch) + 1)
+        return cls(none.view(2, 0), ptr, batch, zeros, zeros, none, none, max_nodes)
+
     def __post_init__(self) -> None:
         source, target = self.edge_index.unbind(0)
         self.edges = Edges(self.rowptr, source, target, self.colptr, self.transpose, self.out_target)
@@ -99,6 +118,11 @@ class Batch:
     def mask(self) -> Tensor | None:
         """[N] the nodes that belong to the split, where a split is a part of one graph."""
         return self.node.get("mask")
+
+    @property
+    def place(self) -> Tensor:
+        """[N] how many nodes of its graph come before each."""
+        return torch.arange(self.num_nodes, device=self.ptr.device) - self.ptr[self.batch]
 
     @property
     def num_nodes(self) -> int:

@@ -38,7 +38,7 @@ def main() -> int:
 
     def job(cfg: DictConfig) -> float:
         """One run; NaN for one that failed, so that a sweep goes on."""
-        from gnnlab.run import run
+        from gnnlab.pipeline import objective
         from gnnlab.trainer.signals import Interrupted
 
         this = cast(DictConfig, HydraConfig.get())
@@ -54,8 +54,9 @@ def main() -> int:
             notice.info("Values of preset=%s where you gave none (preset=none: leave it aside).", preset)
         try:
             if trial is not None:
-                return run_trial(Path(this.sweeper.folder), trial, partial(run, cfg))
-            return run(cfg)
+                spared = int(this.sweeper.spare * cfg.trainer.max_epochs)
+                return run_trial(Path(this.sweeper.folder), trial, partial(objective, cfg), spared)
+            return objective(cfg)
         except Interrupted as error:
             raise SystemExit(report(error, who)) from error  # past Hydra, which would go on with the next job
         except Exception as error:

@@ -148,6 +148,16 @@ class Packed:
     def num_edges(self) -> int:
         return self.edge_index.shape[1]
 
+    @property
+    def graph_of_node(self) -> Tensor:
+        """[N] the graph that each node belongs to."""
+        return repeat(torch.arange(self.num_graphs), self.ptr.diff())
+
+    @property
+    def graph_of_edge(self) -> Tensor:
+        """[E] the graph that each edge belongs to."""
+        return repeat(torch.arange(self.num_graphs), self.edge_ptr.diff())
+
     def with_node(self, **attributes: Tensor) -> "Packed":
         """The same graphs with further node attributes."""
         return replace(self, node={**self.node, **attributes})

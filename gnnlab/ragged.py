@@ -1,15 +1,14 @@
-"""Rows of which each graph has a number of its own: counts, pointers and gathers, on the CPU."""
+"""Rows of which each graph has a number of its own: counts, pointers and gathers; `repeat` and `ranges` on the CPU."""
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 
 def pointers(counts: Tensor) -> Tensor:
     """Counts [n] to pointers [n+1]: 0, c₀, c₀+c₁, …"""
-    ptr = counts.new_zeros(counts.shape[0] + 1)
-    torch.cumsum(counts, 0, out=ptr[1:])
-    return ptr
+    return pad(counts.cumsum(0), (1, 0))
 
 
 def repeat(values: Tensor, counts: Tensor) -> Tensor:

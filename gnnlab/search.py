@@ -140,10 +140,14 @@ class Search:
 STUDY = "search"
 
 
-def watch(folder: Path, number: int) -> Watch:
-    """Reports the epochs of trial `number`, and gives it up where its best is worse than the others' median."""
+def watch(folder: Path, number: int, spared: int = 0) -> Watch:
+    """Reports the epochs of trial `number`; gives it up where its best is worse than the others' median at that time.
+
+    Not in the first epochs, `spared` of them: what they say of a network is mostly its initial weights.
+    """
     optuna = library()
-    study = optuna.load_study(study_name=STUDY, storage=_storage(folder), pruner=optuna.pruners.MedianPruner())
+    pruner = optuna.pruners.MedianPruner(n_warmup_steps=spared)
+    study = optuna.load_study(study_name=STUDY, storage=_storage(folder), pruner=pruner)
     trial = optuna.trial.Trial(study, study.trials[number]._trial_id)
     known = set(study.trials[number].intermediate_values)
 
@@ -155,13 +159,13 @@ def watch(folder: Path, number: int) -> Watch:
     return behind
 
 
-def run_trial(folder: Path, number: int, run: Callable[[Watch], float]) -> float:
-    """Run trial `number` and write its end into the study; NaN where it was pruned.
+def run_trial(folder: Path, number: int, run: Callable[[Watch], float], spared: int = 0) -> float:
+    """Run trial `number` and write its end into the study; NaN where it was pruned. `spared`: see `watch`.
 
     One that is interrupted has not ended: the next process to search goes on with it.
     """
     try:
-        value = run(watch(folder, number))
+        value = run(watch(folder, number, spared))
     except GivenUp as reason:
         tell(folder, number, None)
         notice.info("%s", reason)

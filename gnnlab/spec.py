@@ -46,7 +46,7 @@ class GraphSpec:
 
     `level`: targets are of graphs, of nodes, or ("edge") of pairs of nodes, see `Batch.edge_label_index`.
     `num_targets` is the number of values predicted for each: regression columns, labels of a multi-label
-    task, classes of a multi-class task, 1 for a binary one. A sequence is so many classes at each of `length`
+    task, classes of a multi-class task, 1 for a binary one. A sequence has `num_targets` classes at each of `length`
     places. `weighted_loss` weights the classes of a batch by 1 − n_c / n (benchmarking-gnns). `in_degrees[d]` counts
     the training nodes of in-degree d.
     """

@@ -25,7 +25,6 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 from torch_geometric.data import Data
 
-from gnnlab.batch import Batch
 from gnnlab.encodings.base import Encoding
 from gnnlab.packed import Packed
 from gnnlab.padding import Size, pad
@@ -243,8 +242,3 @@ def graphs_of_simple_spectrum() -> list[Data]:
     """Connected graphs of 20 and 30 nodes whose Laplacians, with any scaling, have no repeated eigenvalue."""
     generator = torch.Generator().manual_seed(0)
     return [random_graph(nodes, 6 * nodes, generator) for nodes in (20, 30, 20, 30)]
-
-
-def one_batch(graphs: Sequence[Data]) -> Batch:
-    """The graphs as one batch."""
-    return Packed.from_graphs(graphs).batch()

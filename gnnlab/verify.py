@@ -7,15 +7,12 @@ splits are evaluated; every number must equal the one in result.json to the last
 from collections.abc import Sequence
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
-
 from gnnlab.config import build
-from gnnlab.config.check import check
 from gnnlab.errors import UsageError
 from gnnlab.results.provenance import environment
-from gnnlab.results.runs import Run, read
-from gnnlab.run import prepare
-from gnnlab.trainer import checkpoint, device
+from gnnlab.results.runs import Run
+from gnnlab.trained import TrainedRun, load
+from gnnlab.trainer import device
 from gnnlab.trainer.evaluate import evaluate
 from gnnlab.trainer.precision import make_forward
 
@@ -23,16 +20,14 @@ from gnnlab.trainer.precision import make_forward
 def verify(folder: Path, allow: Sequence[str] = ()) -> bool:
     """Print each recorded number beside the one computed now; whether all are equal.
 
-    `allow`: further packages that the run's config may name. Raises `UsageError` if the run is not complete,
+    `allow`: packages of your own that the run's config may name. Raises `UsageError` if the run is not complete,
     its config does not pass the check, or its files are damaged.
     """
-    run = read(folder)
+    run = load(folder, allow)
     if not run.complete:
         raise UsageError(f"{folder} is not complete ({run.result['status']}): it has no numbers to verify.")
-    cfg = OmegaConf.create({"ops": "auto", **run.config})  # the runs of before there was a choice
-    check(cfg, allow=allow)
     recorded = {name: run.metric(name) for part in ("val", "test") for name in _names(run, part)}
-    computed = compute(cfg, folder / "best.pt")
+    computed = compute(run)
     for name, value in recorded.items():
         verdict = "equal" if computed[name] == value else "DIFFERS"
         print(f"{name:<20}  recorded {value!r:<22}  computed {computed[name]!r:<22}  {verdict}")
@@ -44,15 +39,11 @@ def verify(folder: Path, allow: Sequence[str] = ()) -> bool:
     return False
 
 
-def compute(cfg: DictConfig, weights: Path) -> dict[str, float]:
-    """{"val/loss": …, "val/mae": …, "test/loss": …} of the configured model with the stored weights."""
-    made, settings = prepare(cfg), build(cfg.trainer)
-    try:
-        made.model.load_state_dict(checkpoint.read(weights))
-    except RuntimeError as error:
-        raise UsageError(f"{weights} does not hold the weights of the model in config.yaml beside it.") from error
+def compute(run: TrainedRun) -> dict[str, float]:
+    """{"val/loss": …, "val/mae": …, "test/loss": …} of the run's model with the stored weights."""
+    made, settings = run.prepare(), build(run.composed().trainer)
     where = device.choose(settings.device)
-    forward = make_forward(made.model.to(where).eval(), where, settings.precision, settings.compile)
+    forward = make_forward(made.model.to(where), where, settings.precision, settings.compile)
     with device.checked(settings.deterministic, settings.detect_anomaly):
         return {
             f"{split}/{name}": value

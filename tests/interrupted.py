@@ -9,9 +9,9 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor, nn
 
-from gnnlab import compose
+from gnnlab import compose, prepare
 from gnnlab.config import build
-from gnnlab.run import Prepared, prepare
+from gnnlab.prepared import Prepared
 from gnnlab.trainer import FitResult
 from gnnlab.trainer.signals import Interrupted
 

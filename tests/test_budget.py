@@ -5,11 +5,10 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from gnnlab import compose
+from gnnlab import compose, run
 from gnnlab.budget import parse, widen
 from gnnlab.config import build, config_hash
 from gnnlab.errors import UsageError
-from gnnlab.run import run_one
 from gnnlab.testing import sample_spec
 
 
@@ -50,7 +49,7 @@ def test_a_run_keeps_the_name_of_its_config(tmp_path: Path) -> None:
     cfg = compose("model=gin", "encoding=[]", "budget=20k", "trainer.max_epochs=1", "dataset.fold=0", f"out={tmp_path}")
     name = config_hash(cfg)
     cfg.data.root = str(tmp_path)
-    result = run_one(cfg)
+    result = run(cfg).result
     assert result["config_hash"] == config_hash(cfg) == name
     assert 19_000 < result["parameters"] <= 20_000
 

@@ -16,6 +16,7 @@ from gnnlab.config.catalogue import entries
 
 ROOT = Path(__file__).parents[1]
 NOUNS = "dataset encoding layer model aggregation sparsifier task trainer op result study".split()
+CHAPTERS = [*NOUNS, "config", "laws"]
 PAGES = {path.stem: path.read_text() for path in sorted((ROOT / "docs").glob("*.md"))}
 LISTED = list(entries(conf_dir()))
 loaded = importlib.util.spec_from_file_location("hooks", ROOT / "docs" / "hooks.py")
@@ -36,7 +37,7 @@ def test_help_names_every_part_that_list_names() -> None:
 
 def test_every_noun_has_its_page() -> None:
     pages = re.findall(r"(\w+)\.md", str(yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"]))
-    assert sorted(pages) == sorted(PAGES) == sorted([*NOUNS, "index", "contributing"])
+    assert sorted(pages) == sorted(PAGES) == sorted([*CHAPTERS, "index", "contributing"])
 
 
 def test_every_group_is_on_one_page_and_no_part_is_missing() -> None:
@@ -58,10 +59,33 @@ def test_every_name_described_exists(name: str) -> None:
 
 
 def test_the_examples_run(tmp_path: Path) -> None:
-    """One after the other in one process, in the order of the nouns."""
-    examples = [code for noun in NOUNS for code in re.findall(r"```python\n(.*?)```", PAGES[noun], re.DOTALL)]
-    assert len(examples) == len(NOUNS)
+    """One after the other in one process, in the order of the pages."""
+    examples = [code for page in CHAPTERS for code in re.findall(r"```python\n(.*?)```", PAGES[page], re.DOTALL)]
+    assert len(examples) == len(CHAPTERS)
     code = f"for example in {examples}: exec(example, {{}})"
     place = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=place, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_every_attribute_of_a_part_is_described() -> None:
+    """Those that `getattr(…, default)` asks modules for by name, and no others than there are."""
+    source = "\n".join(path.read_text() for path in (ROOT / "gnnlab").rglob("*.py"))
+    asked = set(re.findall(r'getattr\((?:module|model|part|layer), "([a-z_]+)", ', source)) - {"layers", "__mro__"}
+    described = set(re.findall(r"^\| `(\w+)` \|", PAGES["laws"], re.MULTILINE))
+    assert asked | {"gives", "needs"} <= described
+    assert all(re.search(rf"\b{name}: ClassVar|\b{name} = ", source) for name in described)
+
+
+def test_every_fact_is_described() -> None:
+    from gnnlab.config.check import DATASET_FACTS, LOADER_FACTS, MODEL_FACTS
+
+    for fact in (*DATASET_FACTS, *LOADER_FACTS, *MODEL_FACTS):
+        assert f"`{fact}`" in PAGES["laws"]
+
+
+def test_every_op_is_described() -> None:
+    from gnnlab import ops
+
+    for name in set(ops.__all__) - {"Around", "track", "clip_grad_norm_", "dot_products", "gat", "degree"}:
+        assert re.search(rf"^::: gnnlab\.ops\.\w+\.{name}$", PAGES["op"], re.MULTILINE), name

@@ -37,7 +37,7 @@ def wait_for_training(process: subprocess.Popen, out: Path) -> float:
 
 
 def kill(arguments: list[str], out: Path, times: int, seconds: float) -> None:
-    """Start and kill so many times: mostly at random within so many seconds of training, else while it prepares."""
+    """Start and kill `times` times: mostly at random within `seconds` of training, else while it prepares."""
     for life in range(times):
         process = start(arguments, out)
         if life == 0 or random.random() < 0.8:

@@ -34,6 +34,20 @@ def assert_same(ours: Batch, expected: Batch) -> None:
     assert ours.max_nodes == expected.max_nodes
 
 
+def test_a_batch_of_edges_and_one_without_are_as_packed_makes_them() -> None:
+    edges = torch.randint(7, (2, 30), generator=torch.Generator().manual_seed(0))
+    ours, order = Batch.from_edges(edges, 7)
+    assert torch.equal(ours.edge_index, edges[:, order])
+    edgeless = [Data(edge_index=edges[:, :0], num_nodes=nodes) for nodes in (4, 0, 3)]
+    bare = Batch.without_edges(torch.tensor([0, 4, 4, 7]), 4)
+    for batch, graphs in ((ours, [Data(edge_index=edges, num_nodes=7)]), (bare, edgeless)):
+        expected = Packed.from_graphs(graphs).batch()
+        for name in (*FIELDS[:5], "out_target", "place", "max_nodes"):
+            assert torch.equal(*(torch.as_tensor(getattr(one, name)) for one in (batch, expected))), name
+        assert torch.equal(batch.edge_index[1][batch.transpose], batch.out_target)
+    assert bare.place.tolist() == [0, 1, 2, 3, 0, 1, 2]
+
+
 def test_a_batch_has_the_fields_of_pygs() -> None:
     theirs = PyGBatch.from_data_list(GRAPHS)
     ours = PACKED.batch()

@@ -14,7 +14,7 @@ from gnnlab.config import conf_dir
 
 GROUPS = (
     "model model/conv model/mixer model/head encoding aggregation sparsifier pruning dataset loader optimizer "
-    "scheduler logger"
+    "scheduler trainer logger"
 ).split()
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -30,7 +30,7 @@ def example_files(folder: Path) -> None:
 def test_the_example_parts_train_together(tmp_path):
     example_files(tmp_path)
     command = (
-        "--config-dir my_conf model=gps model/conv=mine dataset=rings encoding=[degree,rwse] model.num_layers=1 "
+        "--config-dir my_conf model=gps model/conv=mine dataset=rings encoding=[in_degree,rwse] model.num_layers=1 "
         "allow=[my_convs,my_encodings,my_data] scheduler=constant trainer.max_epochs=2 logger=[csv] "
         f"out={tmp_path}/runs"
     )
@@ -57,5 +57,14 @@ def test_every_command_composes(line):
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_every_choice_is_named(group):
+    rows = re.findall(r"^\| ([^|]*) \| ([^|]*) \|$", README, re.MULTILINE)
+    named = " ".join(choices for groups, choices in rows if f"`{group}`" in groups)
     for option in (conf_dir() / group).glob("*.yaml"):
-        assert f"`{option.stem}`" in README or option.stem == "none", f"README does not name {group}={option.stem}"
+        assert f"`{option.stem}`" in named or option.stem == "none", f"README does not name {group}={option.stem}"
+
+
+def test_the_lines_of_python_run(tmp_path):
+    code = re.findall(r"## From Python\n.*?```python\n(.*?)```", README, re.DOTALL)[0]
+    place = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=place, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

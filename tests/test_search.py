@@ -115,6 +115,21 @@ def test_a_trial_behind_the_median_is_pruned(tmp_path: Path) -> None:
     assert "7 complete, 1 pruned" in summary(search(tmp_path, 8).folder)
 
 
+def test_the_first_epochs_are_spared(tmp_path: Path) -> None:
+    for trial in search(tmp_path, 6).proposals():
+        given_up: list[int] = []
+
+        def run(watch: Callable[[int, float], str | None], loss: float = trial.number, found: list[int] = given_up):
+            for epoch in range(10):
+                if watch(epoch, loss):
+                    found.append(epoch)
+                    raise GivenUp("behind")
+            return loss
+
+        run_trial(search(tmp_path, 6).folder, trial.number, run, spared=4)
+    assert given_up == [4]
+
+
 def test_parzen_estimators_beat_chance(tmp_path: Path) -> None:
     best = {}
     for sampler in ("tpe", "random"):

@@ -10,7 +10,6 @@ from itertools import product
 from statistics import mean
 
 import gnnlab
-from gnnlab.run import run
 
 LEVELS = (1, 3, 5, 8, 11, 14, 17, 20)
 MODELS = {
@@ -47,7 +46,8 @@ class Study:
 
     def run(self, seed: int, *choices: str) -> float:
         """The best validation accuracy of a run, which is run if it is not there."""
-        return run(gnnlab.compose(*self.common, f"seed={seed}", *choices))
+        done = gnnlab.run(gnnlab.compose(*self.common, f"seed={seed}", *choices))
+        return done.result["best"]["val/accuracy"]
 
     def distill(self) -> float:
         """The λ of TEDDY with the best validation."""

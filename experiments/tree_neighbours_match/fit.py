@@ -13,8 +13,8 @@ import time
 import torch
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from gnnlab import compose
-from gnnlab.run import Prepared, prepare
+from gnnlab import compose, prepare
+from gnnlab.prepared import Prepared
 
 SETTING = ["dataset=tree_neighbours_match", "preset=none", "model/head=flat", "encoding=[]", "model.hidden_dim=32"]
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from gnnlab.aggregation.edges import classes
+from gnnlab.aggregation.homophily import classes
 from gnnlab.batch import Batch
 from gnnlab.results.style import COLORS, INK, LOOK, save
 

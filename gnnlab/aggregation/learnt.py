@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gnnlab.aggregation.base import Aggregation
-from gnnlab.aggregation.edges import edge_homophily
+from gnnlab.aggregation.homophily import edge_homophily
 from gnnlab.batch import Batch
 from gnnlab.errors import UsageError
 from gnnlab.nn.gate import Gate

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from gnnlab.aggregation.base import Aggregation
-from gnnlab.aggregation.edges import edge_homophily
 from gnnlab.aggregation.figure import End, draw
+from gnnlab.aggregation.homophily import edge_homophily
 from gnnlab.batch import Batch
 from gnnlab.errors import UsageError
 from gnnlab.nn.gate import Gate
@@ -75,7 +75,7 @@ def statistics(batch: Batch, depth: Tensor, layers: int, end: End = "destination
     }
 
 
-def check_share(name: str, value: float) -> None:
+def check_threshold(name: str, value: float) -> None:
     """Raise `UsageError` unless `value` is a threshold: at least 0."""
     if not value >= 0:
         raise UsageError(f"aggregation.{name}={value} is a threshold relative to a node's own: at least 0.")

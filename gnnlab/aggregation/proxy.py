@@ -35,8 +35,8 @@ class LabelProxy(nn.Module):
             return standardised(fit, batch.batch.index_select(0, target), batch.num_graphs)
 
 
-def standardised(value: Tensor, owner: Tensor, count: int, spread: float = SPREAD) -> Tensor:
-    """[E] with mean 1 and standard deviation `spread` among the rows of each of `count` owners [E].
+def standardised(value: Tensor, owner: Tensor, count: int) -> Tensor:
+    """[E] with mean 1 and standard deviation `SPREAD` among the rows of each of `count` owners [E].
 
     Rows of an owner that are all alike, up to rounding, become 1.
     """
@@ -49,5 +49,5 @@ def standardised(value: Tensor, owner: Tensor, count: int, spread: float = SPREA
     centred = wide - mean(wide).index_select(0, owner)
     variance = mean(centred.square())
     alike = variance <= 1e-10 * mean(wide.detach().square())
-    scale = torch.where(alike, 0.0, spread * torch.where(alike, 1.0, variance).rsqrt())
+    scale = torch.where(alike, 0.0, SPREAD * torch.where(alike, 1.0, variance).rsqrt())
     return (1 + centred * scale.index_select(0, owner)).to(value.dtype)

@@ -3,7 +3,7 @@ Graphs", KDD 2024.
 
 Three stages. A predictor of labels from the features alone weighs the edges, for all layers alike
 (`gnnlab.aggregation.proxy`), and is trained with the backbone by the task's loss. From its weights of the best
-validation follows how deep each node listens (`gnnlab.aggregation.receptive`). The backbone is then trained from its
+validation follows how deep each node listens (`gnnlab.aggregation.hop_scores`). The backbone is then trained from its
 first weights with these depths, layer ℓ hearing the edges into nodes of depth above ℓ.
 """
 
@@ -12,9 +12,9 @@ from copy import deepcopy
 import torch
 from torch import Tensor
 
-from gnnlab.aggregation.node_depth import check_share
+from gnnlab.aggregation.hop_scores import depths
+from gnnlab.aggregation.node_depth import check_threshold
 from gnnlab.aggregation.proxy import LabelProxy
-from gnnlab.aggregation.receptive import depths
 from gnnlab.aggregation.two_stage import TwoStage
 from gnnlab.batch import Batch
 from gnnlab.nn.gate import Gate
@@ -41,7 +41,7 @@ class Snowflake(TwoStage):
         as_released: bool = False,
     ) -> None:
         super().__init__(depth, stage1_epochs)
-        check_share("beta", beta)
+        check_threshold("beta", beta)
         self.beta, self.as_released = beta, as_released
         self.end = "source" if as_released else "destination"
         self.proxy = LabelProxy(spec)

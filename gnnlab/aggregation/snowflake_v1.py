@@ -11,7 +11,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from gnnlab.aggregation.node_depth import check_share
+from gnnlab.aggregation.node_depth import check_threshold
 from gnnlab.aggregation.two_stage import TwoStage
 from gnnlab.batch import Batch
 from gnnlab.nn.gate import Gate, full
@@ -31,7 +31,7 @@ class SnowflakeV1(TwoStage):
 
     def __init__(self, graphs: Packed, depth: int, rho: float = 0.1, stage1_epochs: int | None = None) -> None:
         super().__init__(depth, stage1_epochs)
-        check_share("rho", rho)
+        check_threshold("rho", rho)
         self.rho = rho
         self.register_buffer("gradient", torch.zeros(depth, graphs.num_nodes))
 

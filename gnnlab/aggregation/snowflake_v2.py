@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
 
-from gnnlab.aggregation.node_depth import NodeDepth, check_share, listen
+from gnnlab.aggregation.node_depth import NodeDepth, check_threshold, listen
 from gnnlab.batch import Batch
 from gnnlab.nn.conv.gcn import normalised
 from gnnlab.nn.gate import Gate
@@ -27,7 +27,7 @@ class SnowflakeV2(NodeDepth):
 
     def __init__(self, depth: int, rho: float = 0.1) -> None:
         super().__init__(depth)
-        check_share("rho", rho)
+        check_threshold("rho", rho)
         self.rho = rho
 
     def forward(self, batch: Batch) -> Gate:

@@ -27,7 +27,7 @@ LEFT_OUT = (
     "trainer.detect_anomaly",
 )
 
-UNSAID = {"budget": None, "init": "default", "trainer.choose": "metric"}
+UNSAID = {"budget": None, "init": "default", "trainer.choose": "metric", "trainer.pad": None}
 """Settings that came later: at their defaults, the name is what it was."""
 
 

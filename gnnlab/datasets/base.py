@@ -18,6 +18,8 @@ from gnnlab.spec import GraphSpec
 
 log = logging.getLogger(__name__)
 
+SPLITS = ("train", "val", "test")
+
 
 @dataclass(frozen=True)
 class Dataset(ABC):

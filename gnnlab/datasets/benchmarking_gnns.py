@@ -10,12 +10,11 @@ from torch import Tensor
 from torch_geometric.datasets import AQSOL as AqsolLoader
 from torch_geometric.datasets import GNNBenchmarkDataset
 
-from gnnlab.datasets.base import RawDataset
+from gnnlab.datasets.base import SPLITS, RawDataset
 from gnnlab.datasets.source import RawFiles, download_only
 from gnnlab.packed import Packed
 from gnnlab.spec import Feature, GraphSpec
 
-SPLITS = ("train", "val", "test")
 TOURS = "TSP/raw/TSP_v2.pt"
 
 

@@ -14,7 +14,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from gnnlab.datasets.ogb import OGB, both_ways, table
+from gnnlab.datasets.ogb import OGB, table, with_reverses
 from gnnlab.packed import Packed
 from gnnlab.ragged import repeat
 from gnnlab.spec import Feature, GraphSpec
@@ -77,7 +77,7 @@ def with_next_tokens(edges: Tensor, token: Tensor, nodes: Tensor, counts: Tensor
     same = owner[before] == owner[after]
     following = torch.stack([place[before[same]], place[after[same]]], dim=1)
     graph, order = torch.cat([repeat(torch.arange(len(nodes)), counts), owner[before[same]]]).sort(stable=True)
-    both = both_ways(torch.cat([edges, following])[order])
+    both = with_reverses(torch.cat([edges, following])[order])
     kind = (order >= len(edges)).float().repeat_interleave(2)
     reverse = torch.tensor([0.0, 1.0]).repeat(len(order))
     return both, torch.stack([kind, reverse], dim=1), 2 * torch.bincount(graph, minlength=len(nodes))

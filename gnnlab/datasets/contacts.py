@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 
 import torch
 
-from gnnlab.datasets.base import RawDataset
-from gnnlab.datasets.lrgb import SPLITS, raw_files
+from gnnlab.datasets.base import SPLITS, RawDataset
+from gnnlab.datasets.lrgb import raw_files
 from gnnlab.datasets.ogb import ATOM, BOND
 from gnnlab.datasets.source import RawFiles
 from gnnlab.packed import Packed
@@ -63,7 +63,7 @@ def with_candidates(graphs: Packed) -> Packed:
     first = repeat(graphs.ptr[:-1], graphs.pair["ptr"].diff())[true]
     head, tail = graphs.pair["edge_label_index"][:, true]
     heads, row = torch.unique(head + first, return_inverse=True)
-    graph = torch.searchsorted(graphs.ptr, heads, right=True) - 1
+    graph = graphs.graph_of_node[heads]
     sizes = graphs.ptr.diff()[graph]
     tails, begin = ranges(torch.zeros_like(sizes), sizes)
     label = torch.zeros(len(tails), 1)

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gnnlab.datasets.base import Dataset, in_degrees
+from gnnlab.datasets.base import SPLITS, Dataset, in_degrees
 from gnnlab.datasets.check import check_split
-from gnnlab.datasets.folder_files import FILES, SPLITS, read_folder
+from gnnlab.datasets.folder_files import FILES, read_folder
 from gnnlab.errors import UsageError
 from gnnlab.packed import Packed
 from gnnlab.spec import Feature, GraphSpec, Level
@@ -151,7 +151,7 @@ def both_ways(graphs: Packed) -> Packed:
     source, target = torch.cat([graphs.edge_index, graphs.edge_index.flip(0)], dim=1)
     first = torch.from_numpy(np.unique((target * graphs.num_nodes + source).numpy(), return_index=True)[1])
     source, target = source[first], target[first]
-    owner = torch.searchsorted(graphs.ptr, source, right=True) - 1
+    owner = graphs.graph_of_node[source]
     return Packed.from_tensors(
         graphs.ptr.diff(),
         torch.bincount(owner, minlength=graphs.num_graphs),

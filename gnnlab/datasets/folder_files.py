@@ -28,13 +28,13 @@ from torch_geometric.data import Data
 from torch_geometric.data.data import DataEdgeAttr, DataTensorAttr
 from torch_geometric.data.storage import GlobalStorage
 
+from gnnlab.datasets.base import SPLITS
 from gnnlab.errors import UsageError
 from gnnlab.packed import Packed
 from gnnlab.spec import Level
 
 ARRAYS = ("edge_index", "x", "y", "split", "edge_attr")
 FILES = ("graphs.pt", "graphs.csv", "nodes.csv", "edges.csv", *(f"{name}.npy" for name in ARRAYS))
-SPLITS = ("train", "val", "test")
 torch.serialization.add_safe_globals([DataEdgeAttr, DataTensorAttr, GlobalStorage])  # parts of Data, which PyG allows
 
 

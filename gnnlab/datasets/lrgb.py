@@ -13,13 +13,12 @@ import torch
 from torch import Tensor
 from torch_geometric.datasets import LRGBDataset
 
-from gnnlab.datasets.base import RawDataset
+from gnnlab.datasets.base import SPLITS, RawDataset
 from gnnlab.datasets.ogb import ATOM, BOND
 from gnnlab.datasets.source import RawFiles, download_only
 from gnnlab.packed import Packed
 from gnnlab.spec import Feature, GraphSpec
 
-SPLITS = ("train", "val", "test")
 COCO_GAPS = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)
 """The class numbers below 91 that COCO does not use."""
 

@@ -25,7 +25,7 @@ ATOM = Feature.categorical(119, 4, 12, 12, 10, 6, 6, 2, 2)
 BOND = Feature.categorical(5, 6, 2)
 """Type, stereochemistry, conjugated."""
 SERVER = "http://snap.stanford.edu/ogb/data"
-SPLITS = {"train": "train", "val": "valid", "test": "test"}
+SPLIT_FILES = {"train": "train", "val": "valid", "test": "test"}
 
 
 class Molecules(NamedTuple):
@@ -66,13 +66,13 @@ class OGB(RawDataset):
 
     def raw(self) -> RawFiles:
         folder, split, _ = self.place()
-        files = [f"raw/{table}" for table in self.tables()] + [f"split/{split}/{part}" for part in SPLITS.values()]
+        files = [f"raw/{table}" for table in self.tables()] + [f"split/{split}/{part}" for part in SPLIT_FILES.values()]
         return self.source.raw(f"ogb/{folder}", [f"{file}.csv.gz" for file in files], self._download)
 
     def split(self, root: Path) -> dict[str, Tensor]:
         """The graphs or nodes of each split, by number."""
         name = self.place()[1]
-        return {split: table(root / "split" / name / part)[:, 0] for split, part in SPLITS.items()}
+        return {split: table(root / "split" / name / part)[:, 0] for split, part in SPLIT_FILES.items()}
 
     def _download(self, folder: Path) -> None:
         archive = self.place()[2]
@@ -121,7 +121,7 @@ class OGBMolecules(OGB):
         graphs = Packed.from_tensors(
             num_nodes[:, 0],
             2 * num_edges[:, 0],
-            both_ways(edges),
+            with_reverses(edges),
             node={"x": x},
             edge={"edge_attr": bonds.repeat_interleave(2, dim=0)},
             graph={"y": y.float()},
@@ -155,7 +155,7 @@ class OGBProteins(OGB):
         graphs = Packed.from_tensors(
             num_nodes[:, 0],
             2 * num_edges[:, 0],
-            both_ways(edges),
+            with_reverses(edges),
             edge={"edge_attr": strength.float().repeat_interleave(2, dim=0)},
             graph={"y": y[:, 0]},
         )
@@ -189,13 +189,13 @@ class OGBNodes(OGB):
 
     def read(self, root: Path) -> dict[str, Packed]:
         edges, x, y = (table(root / "raw" / name) for name in self.tables())
-        masks = {split: torch.zeros(len(x), dtype=torch.bool) for split in SPLITS}
+        masks = {split: torch.zeros(len(x), dtype=torch.bool) for split in SPLIT_FILES}
         for split, chosen in self.split(root).items():
             masks[split][chosen] = True
         return node_splits(to_undirected(edges.T, num_nodes=len(x)), x, y[:, 0], masks)
 
 
-def both_ways(edges: Tensor) -> Tensor:
+def with_reverses(edges: Tensor) -> Tensor:
     """Edges [m, 2] to [2, 2 m]: each, and then its reverse."""
     return torch.stack([edges, edges.flip(1)], dim=1).flatten(0, 1).T
 

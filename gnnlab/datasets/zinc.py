@@ -7,12 +7,11 @@ from typing import Any, ClassVar
 
 from torch_geometric.datasets import ZINC
 
-from gnnlab.datasets.base import RawDataset
+from gnnlab.datasets.base import SPLITS, RawDataset
 from gnnlab.datasets.source import RawFiles, download_only
 from gnnlab.packed import Packed
 from gnnlab.spec import Feature, GraphSpec
 
-SPLITS = ("train", "val", "test")
 SUBSET = {"train": 10_000, "val": 1_000, "test": 1_000}
 FULL = {"train": 220_011, "val": 24_445, "test": 5_000}
 

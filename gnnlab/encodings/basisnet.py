@@ -25,7 +25,7 @@ from gnnlab.encodings.laplacian import Laplacian
 from gnnlab.encodings.spectrum import Spectral, Spectrum
 from gnnlab.errors import UsageError
 from gnnlab.ops import pool
-from gnnlab.packed import Packed, repeat
+from gnnlab.packed import Packed
 
 
 @dataclass(frozen=True)
@@ -53,12 +53,12 @@ class BasisNet(Spectral):
         return self.k + 1
 
     def from_spectrum(self, graphs: Packed, spectrum: Spectrum) -> dict[str, Tensor]:
-        vectors, values = spectrum.first_whole(self.k)
-        present, owner = values.isfinite(), repeat(torch.arange(graphs.num_graphs), graphs.ptr.diff())
+        vectors, values = spectrum.first_whole(self.k, graphs)
         last = spectrum.gaps(self.k)  # of its eigenspace
         space = last.cumsum(1) - last.long()
         first = torch.full_like(values, torch.inf).scatter_reduce(1, space, values, "amin").gather(1, space)
-        return {"basisnet_vec": vectors * present[owner], "basisnet_val": first.where(present, -1)[owner]}
+        values = first.where(values.isfinite(), -1)[graphs.graph_of_node]
+        return {"basisnet_vec": vectors, "basisnet_val": values}
 
     def encoder(self, dim: int) -> nn.Module:
         return BasisNetEncoder(self, dim)
@@ -120,7 +120,7 @@ class IGNLayer(nn.Module):
 
 def diagonal(batch: Batch) -> Tensor:
     """[N]: the pair (i, i)."""
-    return node_pairs(batch).ptr[:-1] + torch.arange(batch.num_nodes, device=batch.ptr.device) - batch.ptr[batch.batch]
+    return node_pairs(batch).ptr[:-1] + batch.place
 
 
 def contract(h: Tensor, batch: Batch) -> Tensor:

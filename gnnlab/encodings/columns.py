@@ -9,11 +9,11 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad
 
 from gnnlab.batch import Batch, Real
 from gnnlab.ops import Around, linear, propagate
 from gnnlab.ops.batchnorm import BatchNorm
+from gnnlab.ragged import pointers
 
 
 def node_pairs(batch: Batch) -> Batch:
@@ -28,7 +28,7 @@ def columns(batch: Batch, counts: Tensor) -> Batch:
     `pool` reduces the columns of each node.
     """
     width = counts[batch.batch]
-    first = _pointers(width)
+    first = pointers(width)
     node = torch.repeat_interleave(torch.arange(len(width), device=width.device), width)
     row = torch.arange(len(node), device=width.device)
     column = row - first[node]
@@ -36,7 +36,7 @@ def columns(batch: Batch, counts: Tensor) -> Batch:
     def edges(ptr: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Pointers of the rows, and for each of their edges its row and its number among those of `batch`."""
         degree = ptr.diff()[node]
-        own, of = _pointers(degree), torch.repeat_interleave(row, degree)
+        own, of = pointers(degree), torch.repeat_interleave(row, degree)
         return own, of, ptr[node[of]] + torch.arange(len(of), device=of.device) - own[of]
 
     rowptr, target, edge = edges(batch.rowptr)
@@ -52,10 +52,6 @@ def columns(batch: Batch, counts: Tensor) -> Batch:
     index = torch.stack([source, target])
     arrays = (index, first, node, rowptr, colptr, transpose, out_target)
     return Batch(*arrays, max_nodes=batch.max_nodes, node={"column": column}, real=real)
-
-
-def _pointers(counts: Tensor) -> Tensor:
-    return pad(counts.cumsum(0), (1, 0))
 
 
 class Linear(nn.Linear):

@@ -20,7 +20,6 @@ from gnnlab.encodings.linear import LinearEncoder, Norm
 from gnnlab.encodings.spectrum import Spectral, Spectrum
 from gnnlab.errors import UsageError
 from gnnlab.packed import Packed
-from gnnlab.ragged import repeat
 
 ZERO = 1e-8  # below this an eigenvalue counts as zero
 ROW_ELEMENTS = 1 << 22
@@ -46,7 +45,7 @@ class HKdiag(Spectral):
         return {"times": self.times}
 
     def from_spectrum(self, graphs: Packed, spectrum: Spectrum) -> dict[str, Tensor]:
-        owner = repeat(torch.arange(graphs.num_graphs), graphs.ptr.diff())
+        owner = graphs.graph_of_node
         heat = torch.empty(graphs.num_nodes, self.times)
         for rows in torch.arange(graphs.num_nodes).split(ROW_ELEMENTS // max(1, spectrum.vectors.shape[1])):
             values = spectrum.values[owner[rows]]

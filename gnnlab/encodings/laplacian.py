@@ -26,7 +26,7 @@ from gnnlab.encodings.dense import without_directions
 
 Laplacian = Literal["none", "sym", "rw"]
 WORTH_CHOOSING = 48
-"""Nodes of a graph from which on a few eigenpairs are had faster by themselves."""
+"""From this number of nodes on, a few eigenpairs are computed faster than all."""
 
 
 def dense_eigenpairs(adjacency: Tensor, laplacian: Laplacian, width: int) -> Tensor:

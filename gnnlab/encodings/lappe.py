@@ -22,7 +22,6 @@ from gnnlab.encodings.laplacian import Laplacian
 from gnnlab.encodings.spectrum import Spectral, Spectrum
 from gnnlab.errors import UsageError
 from gnnlab.packed import Packed
-from gnnlab.ragged import repeat
 
 log = logging.getLogger(__name__)
 
@@ -61,9 +60,8 @@ class LapPE(Spectral):
         """Warns how many graphs lose a part of an eigenspace."""
         spectrum.warn_of_cuts(self.k + self.skip_trivial, graphs, f"LapPE(k={self.k})")
         vectors, values = spectrum.first(self.k, int(self.skip_trivial))
-        values = values.where(values.isfinite(), 0)
-        owner = repeat(torch.arange(graphs.num_graphs), graphs.ptr.diff())
-        return {"lappe_vec": vectors.contiguous(), "lappe_val": values[owner]}
+        values = values.where(values.isfinite(), 0)[graphs.graph_of_node]
+        return {"lappe_vec": vectors.contiguous(), "lappe_val": values}
 
     def encoder(self, dim: int) -> nn.Module:
         if self.net == "linear":

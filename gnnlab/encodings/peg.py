@@ -2,15 +2,14 @@
 
 Of the positions p_i, the first K eigenvectors of the Laplacian at node i, only the distances along edges are used:
 they stay as they are when p is turned, mirrored or given in another basis of an eigenspace, and vary little with the
-graph. `DistanceGate` is what the paper scales messages by. The encoding itself brings the distances to the nodes,
-Σ_j MLP(‖p_i − p_j‖²), so that it goes with every model. Where K would cut an eigenspace, a graph
-keeps the vectors below it. Node attribute `peg_vec` [N, K]; columns that a graph lacks hold zeros.
+graph. The paper scales messages by them; here the nodes get them, Σ_j MLP(‖p_i − p_j‖²), so that the encoding goes with
+every model. Where K would cut an eigenspace, a graph keeps the vectors below it. Node attribute `peg_vec` [N, K];
+columns that a graph lacks hold zeros.
 """
 
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from gnnlab.batch import Batch
@@ -19,7 +18,6 @@ from gnnlab.encodings.spectrum import Spectral, Spectrum
 from gnnlab.errors import UsageError
 from gnnlab.ops import aggregate
 from gnnlab.packed import Packed
-from gnnlab.ragged import repeat
 
 
 @dataclass(frozen=True)
@@ -42,9 +40,7 @@ class PEG(Spectral):
         return self.k + 1
 
     def from_spectrum(self, graphs: Packed, spectrum: Spectrum) -> dict[str, Tensor]:
-        vectors, values = spectrum.first_whole(self.k)
-        owner = repeat(torch.arange(graphs.num_graphs), graphs.ptr.diff())
-        return {"peg_vec": vectors * values.isfinite()[owner]}
+        return {"peg_vec": spectrum.first_whole(self.k, graphs)[0]}
 
     def encoder(self, dim: int) -> nn.Module:
         return PEGEncoder(dim)
@@ -66,14 +62,3 @@ class PEGEncoder(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         return aggregate(self.mlp(squared_distances(batch)), batch)
-
-
-class DistanceGate(nn.Module):
-    """σ(MLP(‖p_i − p_j‖²)), MLP 1 → dim → 1: Batch with `peg_vec` → [E] in (0, 1), an edge weight for every conv."""
-
-    def __init__(self, dim: int) -> None:
-        super().__init__()
-        self.mlp = nn.Sequential(nn.Linear(1, dim), nn.ReLU(), nn.Linear(dim, 1))
-
-    def forward(self, batch: Batch) -> Tensor:
-        return torch.sigmoid(self.mlp(squared_distances(batch)))[:, 0]

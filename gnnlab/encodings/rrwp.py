@@ -49,7 +49,7 @@ def relative_walks(batch: Batch, steps: int) -> Tensor:
     pairs = node_pairs(batch)
     source, target = pairs.edge_index  # from (i, k) to (j, k): a walk from j to k gives one from i to k
     degree = batch.colptr.diff()[pairs.batch[source]].float()
-    here = pairs.batch - batch.ptr[batch.batch[pairs.batch]] == pairs.node["column"]
+    here = batch.place[pairs.batch] == pairs.node["column"]
     powers = [here.float()]
     for _ in range(steps - 1):
         powers.append(torch.zeros_like(powers[0]).index_add(0, source, powers[-1][target] / degree))

@@ -80,7 +80,7 @@ def distances(batch: Batch, largest: int) -> Tensor:
     """Steps from i to j, for the pairs (i, j) in the order of `node_pairs`: [P] int64; `largest` + 1 beyond that."""
     pairs = node_pairs(batch)
     source, target = pairs.edge_index
-    here = pairs.batch - batch.ptr[batch.batch[pairs.batch]] == pairs.node["column"]
+    here = batch.place[pairs.batch] == pairs.node["column"]
     found, within = torch.where(here, 0, largest + 1), here.float()
     for distance in range(1, largest + 1):
         within = within.index_add(0, source, within[target]).clamp(max=1)

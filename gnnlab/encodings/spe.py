@@ -26,7 +26,6 @@ from gnnlab.encodings.spectrum import Spectral, Spectrum
 from gnnlab.errors import UsageError
 from gnnlab.ops import pool
 from gnnlab.packed import Packed
-from gnnlab.ragged import repeat
 
 PHI_WIDTH = 16
 
@@ -62,10 +61,8 @@ class SPE(Spectral):
         return self.k + 1
 
     def from_spectrum(self, graphs: Packed, spectrum: Spectrum) -> dict[str, Tensor]:
-        vectors, values = spectrum.first_whole(self.k)
-        owner = repeat(torch.arange(graphs.num_graphs), graphs.ptr.diff())
-        present = values.isfinite()
-        return {"spe_vec": vectors * present[owner], "spe_val": values.where(present, -1)[owner]}
+        vectors, values = spectrum.first_whole(self.k, graphs)
+        return {"spe_vec": vectors, "spe_val": values.where(values.isfinite(), -1)[graphs.graph_of_node]}
 
     def encoder(self, dim: int) -> nn.Module:
         return SPEEncoder(self, dim)

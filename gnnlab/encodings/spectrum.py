@@ -1,7 +1,7 @@
 """The smallest eigenpairs of every graph: decomposed once, for every encoding that is made of them.
 
-Computed in float64, kept in float32. K vectors say something about the graph alone only where λ_K < λ_K+1:
-`Spectrum` tells where that is.
+In ascending order, the eigenvalue 0 of each component included; computed in float64, kept in float32. The graph
+determines the span of its first K vectors only where λ_K < λ_{K+1}: `Spectrum` tells where that is.
 """
 
 import logging
@@ -24,6 +24,7 @@ from gnnlab.ragged import repeat
 log = logging.getLogger(__name__)
 
 MOST_ELEMENTS = 1 << 31
+"""Of all vectors of a split: 8 GiB in float32."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,10 @@ class Spectrum:
         return _widened(self.vectors, skip + k, 0.0)[:, skip:], _widened(self.values, skip + k, torch.inf)[:, skip:]
 
     def gaps(self, k: int) -> Tensor:
-        """[G, k] bool: whether the first 1 … k values end where an eigenspace ends, so that 1 … k vectors cut none."""
+        """[G, k] bool: column i − 1 is whether λ_i < λ_{i+1}, so that the first i vectors cut no eigenspace.
+
+        Values differ where one is larger by more than 1e-4 of itself plus 1e-8. Needs k + 1 pairs.
+        """
         values = _widened(self.values, k + 1, torch.inf)
         return values[:, 1:] > values[:, :-1] * (1 + 1e-4) + 1e-8
 
@@ -57,11 +61,12 @@ class Spectrum:
                 graphs.num_graphs,
             )
 
-    def first_whole(self, k: int) -> tuple[Tensor, Tensor]:
-        """`first(k)` without the part of an eigenspace that k cuts, where it does: k moves down to the next gap."""
+    def first_whole(self, k: int, graphs: Packed) -> tuple[Tensor, Tensor]:
+        """`first(k)`; where k cuts an eigenspace, only the pairs before that one stay, followed by zeros and ∞."""
         vectors, values = self.first(k)
         kept = (self.gaps(k) * torch.arange(1, k + 1)).amax(1, keepdim=True) > torch.arange(k)
-        return vectors, values.where(kept, torch.inf)
+        owner = repeat(torch.arange(graphs.num_graphs), graphs.ptr.diff())
+        return vectors * kept[owner], values.where(kept, torch.inf)
 
 
 def _widened(columns: Tensor, width: int, value: float) -> Tensor:
@@ -79,11 +84,11 @@ class Spectral(Encoding):
     @property
     @abstractmethod
     def pairs(self) -> int | None:
-        """The eigenpairs it reads, with the next one where it must know whether K of them cut an eigenspace."""
+        """How many eigenpairs to compute, None for all: one more than it reads where it asks for `gaps`."""
 
     @abstractmethod
     def from_spectrum(self, graphs: Packed, spectrum: Spectrum) -> dict[str, Tensor]:
-        """Node attributes [N, …], float32, from `pairs` eigenpairs of each graph or more, where it has them."""
+        """Node attributes [N, …], float32, from at least `pairs` eigenpairs of each graph, or all that it has."""
 
     def precompute(self, graphs: Packed) -> dict[str, Tensor]:
         return self.from_spectrum(graphs, decompose(graphs, self.laplacian, self.pairs))
@@ -92,34 +97,36 @@ class Spectral(Encoding):
 def decompose(graphs: Packed, laplacian: Laplacian, pairs: int | None) -> Spectrum:
     """The first `pairs` eigenpairs of each graph, or all of them.
 
-    Raises `UsageError` where the vectors would not fit in memory.
+    Raises `UsageError` where the vectors take more than 8 GiB.
     """
     counts = graphs.ptr.diff()
     largest = int(counts.max()) if len(counts) else 0
     width = largest if pairs is None else min(pairs, largest)
     if graphs.num_nodes * width > MOST_ELEMENTS:
         raise UsageError(
-            f"{width} eigenvectors of {graphs.num_nodes} nodes take {graphs.num_nodes * width * 4 / 2**30:.0f} GiB: "
-            "lower encoding.<name>.k, or leave out the encodings that need all of them (hkdiag, elstatic)."
+            f"{width} eigenvectors of {graphs.num_nodes} nodes take {graphs.num_nodes * width * 4 / 2**30:.0f} GiB "
+            "of at most 8: lower encoding.<name>.k, or leave out encodings that need all of them (hkdiag, elstatic)."
         )
+    # Where all pairs are wanted the kernel gains little, and it gives up on graphs of more than 64 nodes.
     if pairs is None or not eigenpairs.is_fused():
-        return _by_lapack(graphs, laplacian, width)
-    vectors, values, found = eigenpairs.smallest_eigenpairs(graphs, laplacian, width)
+        return _without_kernel(graphs, laplacian, width)
+    vectors, values, proven = eigenpairs.smallest_eigenpairs(graphs, laplacian, width)
     spectrum = Spectrum(vectors, values.float())
-    if not found.all():
-        others = _by_lapack(graphs.take((~found).nonzero()[:, 0]), laplacian, width)
-        spectrum.vectors[repeat(~found, counts)], spectrum.values[~found] = others.vectors, others.values
+    if not proven.all():
+        others = _without_kernel(graphs.take((~proven).nonzero()[:, 0]), laplacian, width)
+        spectrum.vectors[repeat(~proven, counts)], spectrum.values[~proven] = others.vectors, others.values
     return spectrum
 
 
-def _by_lapack(graphs: Packed, laplacian: Laplacian, width: int) -> Spectrum:
-    """By size, as batches of dense matrices or one by one as sparse ones."""
-    counts = graphs.ptr.diff()
+def _without_kernel(graphs: Packed, laplacian: Laplacian, width: int) -> Spectrum:
+    """Dense in batches of equal size; one by one, sparse, above 512 nodes."""
     dense = partial(dense_eigenpairs, laplacian=laplacian, width=width)
     sparse = partial(sparse_eigenpairs, laplacian=laplacian, width=width)
+    # [N, width + 1]: the vectors, and the i-th eigenvalue of a graph in row i of its last column
     columns = by_size(graphs, width + 1, dense, sparse, "spectrum")
-    place = torch.arange(graphs.num_nodes) - graphs.ptr[:-1].repeat_interleave(counts)
+    owner = repeat(torch.arange(graphs.num_graphs), graphs.ptr.diff())
+    row = torch.arange(graphs.num_nodes) - graphs.ptr[owner]
+    has = row < width
     values = torch.full((graphs.num_graphs, width), torch.inf)
-    has = place < width
-    values[torch.arange(graphs.num_graphs).repeat_interleave(counts)[has], place[has]] = columns[has, -1]
+    values[owner[has], row[has]] = columns[has, -1]
     return Spectrum(columns[:, :-1].contiguous(), values)

@@ -112,7 +112,7 @@ class ExphormerLayer(nn.Module):
         rows, (local, e) = batch.real.num_nodes, self.conv(x, e, batch, own)
         before, around = (None, Around()) if self.residual_inside else (x, self.around)
         y = self.conv_norm(local, before, around=around, rows=rows)
-        mixed, _ = self.attention(torch.cat([x, u.to(x.dtype)]), all_e, union.batch, further)
+        mixed, _ = self.attention(torch.cat([x, u.to(x.dtype)]), all_e, union.batch, further, products=False)
         mixed, u = mixed.tensor_split([len(x)])
         y = self.attention_norm(mixed, x, after=y, around=self.around, rows=rows)
         return self.norm(self.feed_forward(y), y, around=self.around, rows=rows), u, e

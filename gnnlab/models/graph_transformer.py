@@ -19,7 +19,7 @@ from gnnlab.encodings.base import Encoding
 from gnnlab.nn.edge_attention import AfterAttention, EdgeAttention
 from gnnlab.nn.embedding import FeatureEmbedding, NodeEmbedding
 from gnnlab.nn.head import Head
-from gnnlab.nn.heads import MultiHead, columns, narrow
+from gnnlab.nn.multi_head import MultiHead, columns, narrow
 from gnnlab.nn.stack import Stack
 from gnnlab.spec import GraphSpec
 

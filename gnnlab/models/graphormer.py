@@ -14,18 +14,18 @@ from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad
 
 from gnnlab.batch import Batch
 from gnnlab.encodings.base import Encoding
 from gnnlab.nn.dropout import Dropout
 from gnnlab.nn.embedding import NodeEmbedding
 from gnnlab.nn.head import read, read_width
-from gnnlab.nn.heads import head_width
 from gnnlab.nn.linear import MLP, Linear
 from gnnlab.nn.mixer.attention import Attention
+from gnnlab.nn.multi_head import head_width
 from gnnlab.nn.pair_bias import PairBias
 from gnnlab.ops.attention import pair_ptr
+from gnnlab.ragged import pointers
 from gnnlab.spec import GraphSpec, Level
 
 
@@ -110,17 +110,14 @@ class Tokens(NamedTuple):
 
     @classmethod
     def of(cls, batch: Batch) -> "Tokens":
-        device, graphs, rows = batch.ptr.device, batch.num_graphs, batch.num_nodes
-        ptr = batch.ptr + torch.arange(graphs + 1, device=device)
+        device, rows = batch.ptr.device, batch.num_nodes
+        ptr = batch.ptr + torch.arange(batch.num_graphs + 1, device=device)
         nodes = torch.arange(rows, device=device) + batch.batch + 1
-        owner = torch.repeat_interleave(torch.arange(graphs, device=device), ptr.diff())
-        none, zeros = ptr.new_empty(0), ptr.new_zeros(rows + graphs + 1)
-        tokens = Batch(none.view(2, 0), ptr, owner, zeros, zeros, none, none, batch.max_nodes + 1)
+        tokens = Batch.without_edges(ptr, batch.max_nodes + 1)
         count = batch.ptr.diff()[batch.batch]
         row = torch.repeat_interleave(torch.arange(rows, device=device), count)
-        column = torch.arange(len(row), device=device) - pad(count.cumsum(0), (1, 0))[row]
-        place = nodes - ptr[batch.batch]
-        pairs = (pair_ptr(tokens)[batch.batch] + place * (count + 1))[row] + column + 1
+        column = torch.arange(len(row), device=device) - pointers(count)[row]
+        pairs = (pair_ptr(tokens)[batch.batch] + (batch.place + 1) * (count + 1))[row] + column + 1
         return cls(tokens, nodes, pairs)
 
 

@@ -24,8 +24,8 @@ from gnnlab.nn.dropout import Dropout
 from gnnlab.nn.edge_attention import LARGEST, AfterAttention
 from gnnlab.nn.embedding import FeatureEmbedding, NodeEmbedding
 from gnnlab.nn.head import Head
-from gnnlab.nn.heads import head_width
 from gnnlab.nn.linear import Linear
+from gnnlab.nn.multi_head import head_width
 from gnnlab.ops import aggregate, degree
 from gnnlab.ops.batchnorm import BatchNorm
 from gnnlab.spec import GraphSpec
@@ -63,7 +63,7 @@ class GRIT(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         pairs, walks = all_pairs(batch), relative_walks(batch, self.steps).to(self.pair_walks.weight.dtype)
-        own = pairs.rowptr[1:] - batch.ptr[1:][batch.batch] + torch.arange(batch.num_nodes, device=walks.device)
+        own = pairs.rowptr[:-1] + batch.place
         x, e = self.nodes(batch) + self.node_walks(walks.index_select(0, own)), self.pair_walks(walks)
         if self.edges is not None:
             features = self.edges(batch.edge_attr, batch.num_edges)

@@ -69,7 +69,7 @@ class SANLayer(nn.Module):
         self.after = AfterAttention(dim, dropout)
 
     def forward(self, x: Tensor, e: Tensor | None, batch: Batch) -> tuple[Tensor, Tensor | None]:
-        scores, pairs = self.edges(x, e, batch)[0], batch
+        scores, pairs = self.edges(x, e, batch, products=False)[0], batch
         if self.others is not None:
             pairs = all_pairs(batch)
             others = self.others(x, pairs) + log(self.gamma)

@@ -2,9 +2,9 @@
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
 from gnnlab.batch import Batch, Real
+from gnnlab.ragged import pointers
 
 
 def all_pairs(batch: Batch) -> Batch:
@@ -19,7 +19,7 @@ def edge_pairs(batch: Batch) -> Tensor:
 
 def _all_pairs(batch: Batch) -> Batch:
     width = batch.ptr.diff()[batch.batch]
-    rowptr = pad(width.cumsum(0), (1, 0))
+    rowptr = pointers(width)
     target = torch.repeat_interleave(torch.arange(batch.num_nodes, device=width.device), width)
     first = batch.ptr[batch.batch[target]]
     source = first + torch.arange(len(target), device=width.device) - rowptr[target]

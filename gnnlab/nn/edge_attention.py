@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from gnnlab.batch import Batch
 from gnnlab.nn.conv.loops import log_weight
 from gnnlab.nn.dropout import Dropout
-from gnnlab.nn.heads import head_width
 from gnnlab.nn.linear import MLP, Linear
+from gnnlab.nn.multi_head import head_width
 from gnnlab.ops import dot_logits, dot_products, edge_softmax_sum
 from gnnlab.ops.batchnorm import BatchNorm
 
@@ -24,7 +24,10 @@ EPS = 1e-6
 
 
 class EdgeScores(nn.Module):
-    """x, e to s [E, H] and w [E, d]; without `edges`, E e_ij is left out, e is None and so is w."""
+    """x, e to s [E, H] and w [E, d]; without `edges`, E e_ij is left out, e is None and so is w.
+
+    Without `products`, w is not written down.
+    """
 
     own_init: ClassVar[tuple[str, ...]] = ("query", "key", "edge")
 
@@ -35,17 +38,16 @@ class EdgeScores(nn.Module):
         self.query, self.key = Linear(dim, dim, bias=False), Linear(dim, dim, bias=False)
         self.edge = Linear(dim, dim, bias=False) if edges else None
 
-    def forward(self, x: Tensor, e: Tensor | None, batch: Batch) -> tuple[Tensor, Tensor | None]:
-        query, key, products = self.query(x), self.key(x), None
-        if self.edge is None:
-            scores = dot_logits(query, key, self.num_heads, batch)
-        else:
-            scores, products = dot_products(query, key, self.num_heads, batch, self.edge(e))
-        return scores.clamp(-LARGEST, LARGEST), products
+    def forward(self, x: Tensor, e: Tensor | None, batch: Batch, products: bool = True) -> tuple[Tensor, Tensor | None]:
+        query, key, edge = self.query(x), self.key(x), None if self.edge is None else self.edge(e)
+        if edge is None or not products:
+            return dot_logits(query, key, self.num_heads, batch, edge).clamp(-LARGEST, LARGEST), None
+        scores, w = dot_products(query, key, self.num_heads, batch, edge)
+        return scores.clamp(-LARGEST, LARGEST), w
 
 
 class EdgeAttention(nn.Module):
-    """x, e to x' [N, d] and w [E, d]: see above. A node without in-edges gets zeros.
+    """x, e to x' [N, d] and w [E, d], None without `products`: see above. A node without in-edges gets zeros.
 
     An `edge_weight` [E] multiplies exp(s), so an edge of weight 0 is an edge removed.
     """
@@ -56,12 +58,12 @@ class EdgeAttention(nn.Module):
         self.value = Linear(dim, dim, bias=False)
 
     def forward(
-        self, x: Tensor, e: Tensor | None, batch: Batch, edge_weight: Tensor | None = None
+        self, x: Tensor, e: Tensor | None, batch: Batch, edge_weight: Tensor | None = None, products: bool = True
     ) -> tuple[Tensor, Tensor | None]:
-        scores, products = self.scores(x, e, batch)
+        scores, w = self.scores(x, e, batch, products)
         if edge_weight is not None:
             scores = scores + log_weight(edge_weight)
-        return edge_softmax_sum(scores, self.value(x), batch, eps=EPS), products
+        return edge_softmax_sum(scores, self.value(x), batch, eps=EPS), w
 
 
 class AfterAttention(nn.Module):

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from gnnlab.batch import Batch
-from gnnlab.nn.order import by_degree, inverse, lexsort, places, random_words
+from gnnlab.nn.order import by_degree, inverse, lexsort, random_words
 
 
 def hamiltonian_cycles(batch: Batch, cycles: int, seed: int) -> Tensor:
     """[2, 2 · cycles · N]: edges."""
     device = batch.ptr.device
-    place = places(batch)[inverse(by_degree(batch))]
+    place = batch.place[inverse(by_degree(batch))]
     position, end = torch.arange(batch.num_nodes, device=device), batch.ptr[batch.batch + 1]
     following = torch.where(position + 1 < end, position + 1, batch.ptr[batch.batch])
     found = [batch.edge_index.new_empty(2, 0)]
@@ -50,17 +50,5 @@ class Union(NamedTuple):
             there = torch.stack([node, nodes + batch.batch * virtual + v])
             indices += [there, there.flip(0)]
             kinds += [torch.full_like(node, edges + 1 + v), torch.full_like(node, edges + 1 + virtual + v)]
-        union, order = from_edges(torch.cat(indices, 1), nodes + batch.num_graphs * virtual)
+        union, order = Batch.from_edges(torch.cat(indices, 1), nodes + batch.num_graphs * virtual)
         return cls(union, torch.cat(kinds)[order])
-
-
-def from_edges(edge_index: Tensor, rows: int) -> tuple[Batch, Tensor]:
-    """Edges [2, A] of `rows` rows as one graph, without attributes, and the order [A] in which they are there."""
-    order = lexsort(edge_index[1], edge_index[0])
-    edge_index = edge_index[:, order]
-    source, target = edge_index
-    transpose = source.argsort(stable=True)
-    numbers = torch.arange(rows + 1, device=edge_index.device)
-    rowptr, colptr = torch.searchsorted(target, numbers), torch.searchsorted(source[transpose], numbers)
-    ptr, owner = numbers[:: max(rows, 1)], torch.zeros_like(numbers[:-1])
-    return Batch(edge_index, ptr, owner, rowptr, colptr, transpose, target[transpose], rows), order

@@ -13,7 +13,6 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity, pad
 
 from gnnlab.batch import Batch
-from gnnlab.nn.expander import from_edges
 from gnnlab.nn.order import by_degree, inverse, lexsort
 
 
@@ -93,5 +92,5 @@ class Clusters(NamedTuple):
     def contract(self, batch: Batch) -> Batch:
         """The graphs of clusters, with the edges of `batch` that lead from one to another."""
         ends = self.own[batch.edge_index]
-        joined, _ = from_edges(ends[:, ends[0] != ends[1]], len(self.graph))
+        joined, _ = Batch.from_edges(ends[:, ends[0] != ends[1]], len(self.graph))
         return replace(joined, ptr=self.ptr, batch=self.graph, max_nodes=batch.max_nodes)

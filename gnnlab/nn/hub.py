@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from gnnlab.batch import Batch, Real
-from gnnlab.nn.expander import from_edges
 from gnnlab.nn.gate import Gate
 from gnnlab.nn.order import inverse
 from gnnlab.ops.tape import one_node
@@ -71,7 +70,7 @@ class Joined(NamedTuple):
         index = torch.cat([place[batch.edge_index[:, :edges]], there, there.flip(0)], 1)
         kind = torch.arange(edges + 2 * nodes, device=device)
         kind = torch.where(kind < edges, kind, batch.num_edges + (kind >= edges + nodes))
-        joined, order = from_edges(index, nodes + batch.num_graphs)
+        joined, order = Batch.from_edges(index, nodes + batch.num_graphs)
         real, size = batch.real, batch.max_nodes + 1
         if real.num_nodes is not None and real.num_edges is not None and real.num_graphs is not None:
             own = real.num_edges * (not alone)

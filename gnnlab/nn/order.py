@@ -32,12 +32,7 @@ def by_degree(batch: Batch, seed: Tensor | None = None) -> Tensor:
     """
     degree = batch.rowptr.diff()
     order = batch.once("by_degree", lambda batch: lexsort(batch.batch, degree))
-    return order if seed is None else order[lexsort(batch.batch, degree[order], random_words(seed, places(batch)))]
-
-
-def places(batch: Batch) -> Tensor:
-    """[N]: how many rows of its graph lie before each."""
-    return torch.arange(batch.num_nodes, device=batch.ptr.device) - batch.ptr[batch.batch]
+    return order if seed is None else order[lexsort(batch.batch, degree[order], random_words(seed, batch.place))]
 
 
 def random_words(seed: Tensor, number: Tensor, step: int = 0) -> Tensor:

@@ -10,6 +10,7 @@ from torch.nn.functional import pad
 
 from gnnlab.batch import Batch, Real
 from gnnlab.nn.order import by_degree, inverse, lexsort, random_words
+from gnnlab.ragged import pointers
 
 
 def walk(batch: Batch, count: int, length: int, seed: Tensor) -> Tensor:
@@ -50,15 +51,14 @@ def induced(batch: Batch, sets: Tensor) -> tuple[Batch, Tensor, Tensor]:
     source, row, edge = source[there], row[there], edge[there]
     transpose = source.argsort(stable=True)
 
-    def pointers(index: Tensor, rows: int) -> Tensor:
-        return pad(torch.bincount(index, minlength=rows).cumsum(0), (1, 0))
-
-    ptr = pointers(token, len(owner))
+    ptr, rowptr, colptr = (
+        pointers(torch.bincount(index, minlength=rows))
+        for index, rows in ((token, len(owner)), (row, len(key)), (source, len(key)))
+    )
     real = Real()
     if batch.real.num_nodes is not None:
         graphs = batch.real.num_nodes * sets.shape[1]
         rows = ptr[graphs]
-        real = Real(rows, pointers(row, len(key))[rows], graphs)
-    longest = sets.shape[2]
-    arrays = (pointers(row, len(key)), pointers(source, len(key)), transpose, row[transpose])
-    return Batch(torch.stack([source, row]), ptr, token, *arrays, max_nodes=longest, real=real), node, edge
+        real = Real(rows, rowptr[rows], graphs)
+    arrays = torch.stack([source, row]), ptr, token, rowptr, colptr, transpose, row[transpose]
+    return Batch(*arrays, max_nodes=sets.shape[2], real=real), node, edge

@@ -1,4 +1,4 @@
-"""Operations on edges, segments and ragged rows: each a plain torch reference and, where they can be had, kernels.
+"""Operations on edges, segments and ragged rows: each a plain torch reference and, where available, kernels.
 
 An op's file holds the function to call, its reference and its backward; `kernels/csrc` holds the kernels.
 `gnnlab.ops.backend` says which of the two serves. Sums run in storage order (edges sorted by destination), so

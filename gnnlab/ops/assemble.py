@@ -32,14 +32,14 @@ def assemble(graphs: Packed, order: Tensor, bounds: Bounds) -> Iterator[Batch]:
     )
     store = [value.contiguous() for value in index]
     attributes = [[value.contiguous() for value in kind.values()] for kind in kinds]
-    call = torch.ops.gnnlab.assemble.default
+    call = torch.ops.gnnlab.assemble.default._op
     for first, last in bounds:
         arrays, *made, largest = call(order, first, last, *store, *attributes)
         node, edge, graph = (dict(zip(kind, values, strict=True)) for kind, values in zip(kinds, made, strict=True))
         batch = Batch(*arrays, max_nodes=largest, node=node, edge=edge, graph=graph)
-        batch.pair = labelled_pairs.batch(
-            labelled_pairs.take(graphs.pair, order[first:last]), 0, last - first, batch.ptr
-        )
+        if graphs.pair:
+            chosen = labelled_pairs.take(graphs.pair, order[first:last])
+            batch.pair = labelled_pairs.batch(chosen, 0, last - first, batch.ptr)
         yield batch
 
 

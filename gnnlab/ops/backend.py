@@ -1,6 +1,6 @@
 """Which implementation serves an op: a compiled kernel, or plain torch.
 
-`auto` (the default) takes the kernels where they can be had and says so once where they cannot; `fused`
+`auto` (the default) takes the kernels where they are available and says so once where they are not; `fused`
 insists on them; `reference` leaves them alone. Nothing is compiled before the first op is called on a kind of
 device, and an op without a kernel for that device (GPUs have torch's own optimizers, say) is plain torch's.
 """

@@ -1,10 +1,12 @@
 """From a compiled kernel and its backward to a differentiable function.
 
-The kernels' schemas are in C++. What is said here, once for each op: the shapes of its results (for tracing),
-what its backward needs, and the backward itself. Autograd is registered with `torch.library`, which
-`torch.compile` and `torch.ops.gnnlab` see; eager code takes a shorter way, which a graph network's many small
-calls notice: an autograd function without `torch.func`'s levels, and the op without its Python wrapper, or no
-autograd function at all where a whole layer is one (`gnnlab.ops.tape`).
+C++ declares the kernels and their schemas. Each op's file passes the rest to `kernel` and `differentiable`: the shapes
+of the results (`fake`, for tracing), what the backward needs (`setup`), and the backward. A call runs in one of three
+ways, of which the last two cost less of Python's time: a graph network makes many small calls.
+
+- compiled: as `torch.library` has it, for `torch.compile` and `torch.ops.gnnlab`;
+- eager: the op without its Python wrapper, in an autograd function without `torch.func`'s levels;
+- eager within a layer recorded as one node (`gnnlab.ops.tape`): the op alone, noted on the tape.
 """
 
 from collections.abc import Callable
@@ -17,12 +19,12 @@ from gnnlab.ops.backend import on_load
 from gnnlab.ops.tape import recording
 
 Setup = Callable[[Any, tuple, Any], None]
-"""setup(ctx, inputs, output): keep on `ctx` what the backward needs."""
+"""setup(ctx, inputs, output): keep on `ctx` what the backward needs. `torch.library` passes them by these names."""
 
 
 def kernel(name: str, fake: Callable) -> Callable:
     """`torch.ops.gnnlab.<name>` with the shapes of its results from `fake`; not differentiable."""
-    overload: Any = None
+    overload: Any = None  # both unset until the library is loaded
     eager: Any = None
 
     def register() -> None:
@@ -39,16 +41,17 @@ def kernel(name: str, fake: Callable) -> Callable:
 
 
 def differentiable(name: str, fake: Callable, setup: Setup, backward: Callable) -> Callable:
-    """The same, with `backward(ctx, *gradients)` giving a gradient or None for each input."""
+    """`kernel`, differentiable: `backward(ctx, *grads)`, of the results, gives a gradient or None for each input."""
     call = kernel(name, fake)
     on_load(lambda: torch.library.register_autograd(f"gnnlab::{name}", backward, setup_context=setup))
 
-    def below(*args: Any) -> Any:
+    def without_autograd(*args: Any) -> Any:
+        """Past what is registered with `torch.library`: the caller sees to autograd itself."""
         with torch._C._AutoDispatchBelowAutograd():
             return call(*args)
 
     def forward(ctx: Any, *args: Any) -> Any:
-        out = below(*args)
+        out = without_autograd(*args)
         setup(ctx, args, out)
         return out
 
@@ -59,6 +62,6 @@ def differentiable(name: str, fake: Callable, setup: Setup, backward: Callable) 
         if torch.compiler.is_compiling():
             return call(*args)
         tape = recording()
-        return apply(*args) if tape is None else tape.run(below, setup, backward, args)
+        return apply(*args) if tape is None else tape.run(without_autograd, setup, backward, args)
 
     return op

@@ -20,7 +20,7 @@ def smallest_eigenpairs(
     graphs: Packed, laplacian: Literal["none", "sym", "rw"], count: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The first `count` eigenpairs of each graph: unit `vectors` [N, count] float32, `values` [G, count] float64, and
-    `found` [G] bool: where it is False they are still to be had elsewhere.
+    `found` [G] bool: where it is False they are still to be computed otherwise.
 
     A graph of n < count nodes has zeros in the last vectors, ∞ in the last values. `gnnlab.encodings.laplacian` says
     which pairs, with LAPACK. Here graphs are factored as sparse matrices, 16 shifts side by side, so the time grows

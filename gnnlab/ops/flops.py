@@ -1,14 +1,50 @@
-"""Counting FLOPs: torch's own counter, the attention of CPUs, which it leaves out, and sums over edges."""
+"""What a forward pass costs: the FLOPs that torch counts (matrix products, convolutions, attention), and sums.
 
+Sums over edges and elementwise work are not among the FLOPs.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import prod
 from typing import Any
 
 import torch
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
+
+from gnnlab.batch import Batch
+from gnnlab.ops import backend
+
+
+def flops_per_graph(model: nn.Module, batch: Batch) -> int:
+    """FLOPs of the products in a forward pass over `batch`, per graph."""
+    with as_counted(model), flop_counter() as counter:
+        model(batch)
+    return round(counter.get_total_flops() / batch.num_graphs)
+
+
+def sums_per_graph(model: nn.Module, batch: Batch) -> int:
+    """The numbers summed into the rows of nodes and graphs, per graph: what fewer edges save in a GCN."""
+    with as_counted(model), flop_counter() as products, sum_counter() as both:
+        model(batch)
+    return round((both.get_total_flops() - products.get_total_flops()) / batch.num_graphs)
+
+
+@contextmanager
+def as_counted(model: nn.Module) -> Iterator[None]:
+    """`model` as it is counted: in evaluation, without gradients, in plain torch whichever ops serve otherwise."""
+    was_training = model.training
+    with backend.using("reference"), torch.no_grad():
+        model.eval()
+        yield
+    model.train(was_training)
 
 
 def flop_counter() -> FlopCounterMode:
-    """A context that counts; `get_total_flops()` says how many, `flop_registry` which operations it knows."""
+    """A context that counts; `get_total_flops()` says how many, `flop_registry` which operations it knows.
+
+    Torch's own counter leaves out the attention of CPUs.
+    """
     return FlopCounterMode(
         display=False, custom_mapping={torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention}
     )

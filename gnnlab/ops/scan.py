@@ -14,7 +14,7 @@ from gnnlab.ops.backend import fused
 from gnnlab.ops.define import differentiable, kernel
 
 STATES, CHUNK = 16, 16
-"""As in kernels/csrc/scan.cpp: states are padded to a multiple of the one, and kept once in so many rows."""
+"""As in kernels/csrc/scan.cpp: states are padded to a multiple of STATES and kept at every CHUNK-th row."""
 
 
 def selective_scan(

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from torch import Tensor, nn
+from torch import nn
 
 from gnnlab.errors import UsageError
 from gnnlab.pruning.base import Pruning
@@ -13,7 +13,7 @@ from gnnlab.pruning.rules import Rule, check, choose
 from gnnlab.pruning.scores import num_kept
 from gnnlab.trainer.method import Splits
 from gnnlab.trainer.phase import Phase
-from gnnlab.weights import initial, rewind
+from gnnlab.weights import Weights, initial, rewind
 
 
 class Lottery(Pruning):
@@ -53,7 +53,7 @@ class Lottery(Pruning):
         first = last.also(on_epoch_end=remember, state=own)
         return [*phases[:-1], first, *rounds()]
 
-    def draw(self, number: int, start: "Weights", masks: Masks) -> Callable[[nn.Module], None]:
+    def draw(self, number: int, start: Weights, masks: Masks) -> Callable[[nn.Module], None]:
         """What round `number` begins with: masks by the trained weights, then the weights of the start."""
 
         def begin(model: nn.Module) -> None:
@@ -65,16 +65,3 @@ class Lottery(Pruning):
             masks.apply(model)
 
         return begin
-
-
-class Weights:
-    """A model's weights and buffers at some time. A part of a phase's state."""
-
-    def __init__(self, values: dict[str, Tensor]) -> None:
-        self.values = values
-
-    def state_dict(self) -> dict[str, Tensor]:
-        return self.values
-
-    def load_state_dict(self, state_dict: dict[str, Tensor]) -> None:
-        self.values = dict(state_dict)

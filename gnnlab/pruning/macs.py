@@ -6,13 +6,11 @@ they are. A product with a matrix of which a share s is not 0 costs s times its 
 
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from gnnlab.batch import Batch
-from gnnlab.ops import backend
-from gnnlab.ops.flops import flop_counter
+from gnnlab.ops.flops import as_counted, flop_counter
 
 
 class _Counter(TorchDispatchMode):
@@ -38,8 +36,6 @@ def macs_per_graph(model: nn.Module, batch: Batch) -> tuple[int, int]:
         parameter.data_ptr(): float(parameter.count_nonzero()) / max(1, parameter.numel())
         for parameter in model.parameters()
     }
-    was_training = model.training
-    with backend.using("reference"), torch.no_grad(), _Counter(shares) as counter:
-        model.eval()(batch)
-    model.train(was_training)
+    with as_counted(model), _Counter(shares) as counter:
+        model(batch)
     return round(counter.dense / batch.num_graphs), round(counter.sparse / batch.num_graphs)

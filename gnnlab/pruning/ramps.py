@@ -4,7 +4,7 @@ from math import cos, pi
 
 
 def cubic(progress: float, keep: float) -> float:
-    """The share of weights that stay: keep + (1 − keep) (1 − progress)³, quickly at first, and in the end `keep`.
+    """The share that stays: keep + (1 − keep) (1 − progress)³, quickly at first, and in the end `keep`.
 
     Zhu & Gupta, "To prune, or not to prune", 2017.
     """

@@ -25,12 +25,13 @@ LESS = ("trainer.max_epochs", "loader.limit", "dataset.num_train", "dataset.num_
 
 @dataclass(frozen=True)
 class Row:
-    """A published cell beside our runs. `study`: the folder they lie in. `epochs`: the mean of those run.
+    """A published cell beside our runs.
 
+    `job`: the folder they lie in, a job of experiments/background.yaml. `epochs`: the mean of those run.
     `short`: trained for less than published; `departures`: that, and whatever else differs as far as it is known.
     """
 
-    study: str
+    job: str
     dataset: str
     model: str
     overrides: str
@@ -57,7 +58,7 @@ class Row:
 
 
 def ledger(runs: Sequence[Run]) -> list[Row]:
-    """The rows of the newest complete `runs`, by study, dataset, model and overrides."""
+    """The rows of the newest complete `runs`, by job, dataset, model and overrides."""
     configurations: dict[str, list[Run]] = {}
     for run in newest(runs):
         if run.complete:
@@ -71,7 +72,7 @@ def ledger(runs: Sequence[Run]) -> list[Row]:
             if key not in nearest or _closeness(match, group) > _closeness(*nearest[key]):
                 nearest[key] = match, group
     rows = (_row(match, group) for match, group in nearest.values())
-    return sorted(rows, key=lambda row: (row.study, row.dataset, row.model, row.overrides))
+    return sorted(rows, key=lambda row: (row.job, row.dataset, row.model, row.overrides))
 
 
 def write(rows: Sequence[Row], path: Path) -> None:
@@ -119,7 +120,7 @@ def _row(match: Match, runs: list[Run]) -> Row:
     commits = (run.result.get("code", {}) for run in runs)
     places = (run.result.get("environment", {}) for run in runs)
     return Row(
-        study=first.folder.absolute().parents[1].name,
+        job=first.folder.absolute().parents[1].name,
         dataset=cell.dataset,
         model=cell.model,
         overrides=cell.overrides,
@@ -141,7 +142,7 @@ def _row(match: Match, runs: list[Run]) -> Row:
         parameters=first.result["parameters"],
         minutes=sum(run.result["seconds"] for run in runs) / 60,
         hardware="; ".join(unique(_hardware(place) for place in places)),
-        commit=" ".join(unique(f"{str(code.get('commit'))[:7]}{'+' * bool(code.get('dirty'))}" for code in commits)),
+        commit=" ".join(unique(_commit(code) for code in commits)),
         command=_command(runs),
     )
 
@@ -152,6 +153,11 @@ def _published_epochs(model: str, dataset: str) -> int | None:
     if not (conf_dir() / "preset" / f"{model}_{dataset}.yaml").exists():
         return None
     return compose(f"model={model}", f"dataset={dataset}").trainer.max_epochs
+
+
+def _commit(code: dict[str, Any]) -> str:
+    """Seven digits, with a + where the tree was not that of the commit; – outside a repository."""
+    return f"{code['commit'][:7]}{'+' * bool(code.get('dirty'))}" if code.get("commit") else "–"
 
 
 def _hardware(place: dict[str, Any]) -> str:

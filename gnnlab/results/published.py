@@ -65,11 +65,10 @@ class Match:
         return not self.departures
 
 
-def cells(dataset: str | None = None, model: str | None = None) -> list[Cell]:
-    """All published cells, or those of a dataset or a model."""
+def cells() -> list[Cell]:
+    """All published cells."""
     with FILE.open(newline="") as file:
-        found = [Cell(**row) for row in csv.DictReader(file)]
-    return [cell for cell in found if dataset in (None, cell.dataset) and model in (None, cell.model)]
+        return [Cell(**row) for row in csv.DictReader(file)]
 
 
 def beside(runs: Sequence[Run], metric: str, known: Sequence[Cell]) -> Match | None:

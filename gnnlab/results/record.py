@@ -1,8 +1,4 @@
-"""`result.json`: what a run was, what it cost and what it reached, in one file per run.
-
-FLOPs are those torch counts (matrix products, convolutions, attention) in one forward pass; sums over
-edges and elementwise work are not among them.
-"""
+"""`result.json`: what a run was, what it cost and what it reached, in one file per run."""
 
 import json
 import traceback
@@ -12,15 +8,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
-from gnnlab.batch import Batch
 from gnnlab.config.hashing import config_hash
 from gnnlab.errors import GivenUp, RunStopped, UsageError
-from gnnlab.ops import backend
-from gnnlab.ops.flops import flop_counter, sum_counter
 from gnnlab.results.folder import now, write
 from gnnlab.results.provenance import code, environment
 from gnnlab.spec import GraphSpec
@@ -45,7 +37,7 @@ def record(
 ) -> dict[str, Any]:
     """Write and return the result of a complete run.
 
-    `flops`, `sums`: per graph, see `flops_per_graph` and `sums_per_graph`. `method`: what aggregation and sparsifier
+    `flops`, `sums`: per graph, see `gnnlab.ops.flops`. `method`: what aggregation and sparsifier
     tell (`Method.report`).
 
     Raises `RunStopped` where it cannot be written.
@@ -99,24 +91,6 @@ def record_failure(cfg: DictConfig, folder: Path, error: Exception) -> None:
     with suppress(OSError):
         _write(folder, result)
         write(folder / "error.txt", "".join(traceback.format_exception(error)))
-
-
-def flops_per_graph(model: nn.Module, batch: Batch) -> int:
-    """FLOPs of the products in a forward pass over `batch`, per graph, whichever ops serve: those of plain torch."""
-    was_training = model.training
-    with backend.using("reference"), torch.no_grad(), flop_counter() as counter:
-        model.eval()(batch)
-    model.train(was_training)
-    return round(counter.get_total_flops() / batch.num_graphs)
-
-
-def sums_per_graph(model: nn.Module, batch: Batch) -> int:
-    """The numbers summed into the rows of nodes and graphs, per graph: what fewer edges save in a GCN."""
-    was_training = model.training
-    with backend.using("reference"), torch.no_grad(), flop_counter() as products, sum_counter() as both:
-        model.eval()(batch)
-    model.train(was_training)
-    return round((both.get_total_flops() - products.get_total_flops()) / batch.num_graphs)
 
 
 def _request() -> dict[str, Any]:

@@ -6,7 +6,7 @@ from statistics import mean
 import numpy as np
 
 from gnnlab.errors import UsageError
-from gnnlab.results.curves import history
+from gnnlab.results.history import history
 from gnnlab.results.keys import check, constant, named, telling, text
 from gnnlab.results.runs import Run, is_error, newest
 

@@ -13,8 +13,8 @@ from datetime import datetime
 from pathlib import Path
 from statistics import median
 
-from gnnlab.results.curves import Epochs, history, timing
 from gnnlab.results.formats import plain_table
+from gnnlab.results.history import Epochs, history, timing
 from gnnlab.results.runs import Run, is_error, load, newest
 from gnnlab.results.table import why
 

@@ -4,10 +4,10 @@ import torch
 from torch import Tensor
 
 from gnnlab.packed import Packed
-from gnnlab.sparsifiers.ranked import OneShot
+from gnnlab.sparsifiers.ranked import Ranked
 
 
-class Degree(OneShot):
+class Degree(Ranked):
     """The edges with the greatest 1 / √(d_i d_j), GCN's own weight (Kipf & Welling 2017): those of low degree stay."""
 
     def score(self, graphs: Packed) -> Tensor:

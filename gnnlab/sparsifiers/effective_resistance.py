@@ -7,11 +7,11 @@ from gnnlab.encodings.dense import one_thread
 from gnnlab.errors import UsageError
 from gnnlab.packed import Packed
 from gnnlab.sparsifiers import resistance
-from gnnlab.sparsifiers.ranked import OneShot
+from gnnlab.sparsifiers.ranked import Ranked
 from gnnlab.sparsifiers.undirected import pairs
 
 
-class EffectiveResistance(OneShot):
+class EffectiveResistance(Ranked):
     """The edges of greatest effective resistance (Spielman & Srivastava 2011): bridges, of resistance 1, stay first.
 
     Theirs draws edges by resistance and weighs them up; here the greatest stay as they are, as in every sparsifier.
@@ -27,7 +27,7 @@ class EffectiveResistance(OneShot):
     def score(self, graphs: Packed) -> Tensor:
         """Graph by graph; in float32, so that resistances equal but for rounding are equal."""
         pair, edge = pairs(graphs)
-        owner = torch.searchsorted(graphs.edge_ptr, edge, right=True) - 1
+        owner = graphs.graph_of_edge[edge]
         ends = graphs.edge_index[:, edge] - graphs.ptr[owner]
         counts = torch.bincount(owner, minlength=graphs.num_graphs).tolist()
         with one_thread():

@@ -4,10 +4,10 @@ import torch
 from torch import Tensor
 
 from gnnlab.packed import Packed
-from gnnlab.sparsifiers.ranked import OneShot
+from gnnlab.sparsifiers.ranked import Ranked
 
 
-class Random(OneShot):
+class Random(Ranked):
     """A random share of every graph's edges, by the run's seed. A smaller share is a part of a larger one."""
 
     def __init__(self, keep: float, seed: int = 0) -> None:
@@ -16,10 +16,9 @@ class Random(OneShot):
 
     def score(self, graphs: Packed) -> Tensor:
         """Fixed by the seed and by the place of an edge among those of its graph."""
-        place = torch.arange(graphs.num_edges)
-        owner = torch.searchsorted(graphs.edge_ptr, place, right=True) - 1
+        place = torch.arange(graphs.num_edges) - graphs.edge_ptr[graphs.graph_of_edge]
         drawn = torch.rand(
             int(graphs.edge_ptr.diff().max()) if graphs.num_graphs else 0,
             generator=torch.Generator().manual_seed(self.seed),
         )
-        return drawn[place - graphs.edge_ptr[owner]]
+        return drawn[place]

@@ -16,7 +16,7 @@ from gnnlab.trainer.phase import Phase
 from gnnlab.trainer.protocols import SplitLoader
 
 
-class OneShot(Sparsifier):
+class Ranked(Sparsifier):
     """Keeps, of every graph, the share `keep` of its edges that `score` ranks highest.
 
     The packed data shrinks: every later step costs less time and memory, whatever the model. Encodings stay those of

@@ -18,7 +18,7 @@ from gnnlab.packed import Packed
 from gnnlab.pruning.projection import L0
 from gnnlab.pruning.prunable import Also
 from gnnlab.sparsifiers.distill import Teacher
-from gnnlab.sparsifiers.ranked import OneShot
+from gnnlab.sparsifiers.ranked import Ranked
 from gnnlab.spec import GraphSpec
 from gnnlab.trainer.method import Splits
 from gnnlab.trainer.phase import Phase
@@ -38,7 +38,7 @@ def teddy_scores(edge_index: Tensor, num_nodes: int) -> Tensor:
     return node[source] * node[target]
 
 
-class Teddy(OneShot):
+class Teddy(Ranked):
     """TEDDY (Seo et al. 2024): edges of low degree stay, a teacher's outputs are learnt, weights are projected.
 
     Phases: "dense" trains the teacher on all edges, "sparse" the student, from the initial weights anew, on the share

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from gnnlab.packed import Packed, pointers
+from gnnlab.packed import Packed
+from gnnlab.ragged import pointers
 
 
 def pairs(graphs: Packed) -> tuple[Tensor, Tensor]:
@@ -24,7 +25,7 @@ def strongest(score: Tensor, graphs: Packed, keep: float) -> Tensor:
     Of P pairs, ⌊(1 − keep) P⌋ go. The score of a pair is the mean over its edges. Self-loops stay, and are not counted.
     """
     pair, edge = pairs(graphs)
-    owner = torch.searchsorted(graphs.edge_ptr, edge, right=True) - 1
+    owner = graphs.graph_of_edge[edge]
     loop = graphs.edge_index[0][edge] == graphs.edge_index[1][edge]
     count = torch.bincount(pair, minlength=len(edge)).clamp(min=1)
     mean = score.new_zeros(len(edge)).index_add(0, pair, score) / count

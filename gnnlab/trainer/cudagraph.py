@@ -5,7 +5,7 @@ with the warm-up made of the first steps of the training themselves. Batches are
 (`gnnlab.padding`) and written to fixed addresses; learning rates are tensors, so that schedules reach the replays.
 A captured step does again what it did: what a phase's objective or the model reads from Python stays as it was.
 
-Not yet run on a GPU; on the CPU everything but the capture is tested.
+What has run on a GPU: kernels/README.md; on the CPU everything but the capture is tested.
 """
 
 from collections import Counter

@@ -45,13 +45,13 @@ class Trainer:
     """Settings of the loop. Raises `UsageError` at once for one that cannot be, an absent device among them.
 
     clip: largest global gradient norm. accumulate: batches per optimizer step, weighted as one big batch.
-    ema: decay of the averaged weights, which are then the ones evaluated and kept. patience: stop after
-    so many evaluations without a better one. choose: the best weights are those of the best validation metric, or
-    (`both`) those where metric and loss both are the best so far; patience then waits for either, as in GAT's release.
+    ema: decay of the averaged weights, which are then the ones evaluated and kept. patience: number of evaluations
+    without a better one to stop after. choose: the best weights are those of the best validation metric, or (`both`)
+    those where metric and loss both are the best so far; patience then waits for either, as in GAT's release.
     min_lr: stop once the schedule has gone below it.
     eval_every: epochs. checkpoint_every: seconds between checkpoints, in the middle of an epoch too.
     detect_anomaly: name the operation whose gradient is NaN (slow). profile: where the time of a step goes.
-    pad: so many sizes that training batches are padded up to (`gnnlab.padding`); an objective of a phase must
+    pad: number of batch sizes to pad training batches to (`gnnlab.padding`); an objective of a phase must
     then heed `batch.real`. cudagraph: one captured graph for each of them (`gnnlab.trainer.cudagraph`).
     """
 

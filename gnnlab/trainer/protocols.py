@@ -23,7 +23,7 @@ class Loader(Protocol):
 
 
 class SplitLoader(Loader, Protocol):
-    """A loader that knows its graphs, and can be had over others."""
+    """A loader that knows its graphs, and gives one like it over others."""
 
     packed: Packed
 

@@ -1,7 +1,8 @@
 """Learning-rate schedules, stepped once per epoch.
 
-Each is called with what only run time knows (optimizer, epochs, maximize) and multiplies the
-learning rate that every parameter group began with.
+Each multiplies the learning rate that every parameter group began with. The configuration gives its own parameters;
+`optimizer`, `epochs` of the run and `maximize` (whether a higher validation metric is better) only run time knows.
+`step(metric)` ends an epoch: `metric` is that of validation, None where the epoch was not evaluated.
 """
 
 import logging
@@ -36,8 +37,9 @@ class Constant:
 class Cosine:
     """Linear warm-up from 0, then half a cosine down to 0, as in GraphGPS.
 
-    Factor in epoch t: max(1e-6, t / warmup) for t < warmup, then ½ (1 + cos(π (t − warmup) / (epochs − warmup))).
-    A run no longer than its warm-up would never reach the learning rate: it warms up for a tenth of its epochs.
+    Factor in epoch t = 0, 1, …: max(1e-6, t / warmup) for t < warmup, then
+    ½ (1 + cos(π (t − warmup) / (epochs − warmup))). With epochs ≤ warmup the learning rate would never be reached:
+    warmup is ⌊epochs / 10⌋ then.
     """
 
     def __init__(self, optimizer: Optimizer, epochs: int, maximize: bool = False, warmup: int = 0) -> None:
@@ -50,7 +52,7 @@ class Cosine:
         self.optimizer, self.epochs, self.warmup = optimizer, epochs, warmup
         self.base = [group["lr"] for group in optimizer.param_groups]
         self.epoch = 0
-        self._set()
+        self._apply()
 
     def factor(self, epoch: int) -> float:
         """The multiple of the base learning rate that `epoch` is trained with."""
@@ -61,24 +63,26 @@ class Cosine:
 
     def step(self, metric: float | None) -> None:
         self.epoch += 1
-        self._set()
+        self._apply()
 
     def state_dict(self) -> dict[str, Any]:
         return {"epoch": self.epoch, "base": self.base}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.epoch, self.base = state_dict["epoch"], state_dict["base"]
-        self._set()
+        self._apply()
 
-    def _set(self) -> None:
+    def _apply(self) -> None:
+        """Give every parameter group its learning rate of this epoch."""
         for group, base in zip(self.optimizer.param_groups, self.base, strict=True):
             group["lr"] = base * self.factor(self.epoch)
 
 
 class Plateau:
-    """Multiply by `factor` when the validation metric has not improved for more than `patience` evaluations.
+    """Multiply by `factor` where the validation metric stands still.
 
-    The schedule of benchmarking-gnns, which ends a run by `trainer.min_lr`.
+    That is once it has not improved by 1e-4 of itself in over `patience` evaluations. Like benchmarking-gnns, whose
+    runs end below `trainer.min_lr`; but theirs watches the validation loss, also where the metric is an accuracy.
     """
 
     def __init__(

@@ -39,7 +39,7 @@ class StopSignals:
         return self.of(float(distributed.total([self.received > 0])))
 
     def of(self, processes: float) -> int:
-        """The signal to stop by where so many processes received one."""
+        """The signal to stop by where this number of processes received one."""
         return (self.received or signal.SIGTERM) if processes else 0
 
     def _note(self, signum: int, frame: FrameType | None) -> None:

@@ -109,7 +109,7 @@ def bandwidth(size: int) -> float:
 
 
 def copy_floor(size: float) -> float:
-    """Milliseconds to move so many bytes at the speed of a copy with that working set."""
+    """Milliseconds to move `size` bytes at the speed of a copy with that working set."""
     rounded = 1 << max(16, min(30, round(size).bit_length()))
     return size / bandwidth(rounded) * 1000
 

@@ -56,9 +56,9 @@ inline Tensor new_empty(const Tensor& like, std::initializer_list<int64_t> sizes
   STD_TORCH_CHECK(sizes.size() <= 8, "new_empty: more than 8 dimensions");
   for (size_t d = sizes.size(); d-- > 0; stride *= std::max<int64_t>(1, sizes.begin()[d])) strides[d] = stride;
   int32_t kind;
-  STABLE_TORCH_ERROR_CODE_CHECK(aoti_torch_get_device_type(like.get(), &kind));
+  TORCH_ERROR_CODE_CHECK(aoti_torch_get_device_type(like.get(), &kind));
   AtenTensorHandle made;
-  STABLE_TORCH_ERROR_CODE_CHECK(aoti_torch_empty_strided(static_cast<int64_t>(sizes.size()), sizes.begin(), strides,
+  TORCH_ERROR_CODE_CHECK(aoti_torch_empty_strided(static_cast<int64_t>(sizes.size()), sizes.begin(), strides,
                                                          static_cast<int32_t>(type), kind, like.get_device_index(), &made));
   return Tensor(made);
 }

@@ -8,9 +8,9 @@ import pytest
 import torch
 from omegaconf import DictConfig
 
-from gnnlab import compose
+from gnnlab import compose, prepare
 from gnnlab.config import build
-from gnnlab.run import Prepared, prepare
+from gnnlab.prepared import Prepared
 from gnnlab.trainer.state import FitResult
 
 QUICK = """

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
+from gnnlab import prepare
 from gnnlab.aggregation.dropedge import DropEdge
 from gnnlab.errors import RunStopped, UsageError
 from gnnlab.nn.gate import full
-from gnnlab.run import prepare
 from gnnlab.testing import sample
 from tests.aggregation.conftest import assert_same_run
 

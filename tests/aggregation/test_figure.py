@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from gnnlab.aggregation.edges import classes, edge_homophily
 from gnnlab.aggregation.figure import ball, draw, examples, field
+from gnnlab.aggregation.homophily import classes, edge_homophily
 from gnnlab.aggregation.node_depth import statistics
 from gnnlab.batch import Batch
 from gnnlab.packed import Packed

@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from gnnlab import compose
+from gnnlab import compose, prepare, run
 from gnnlab.errors import RunStopped, UsageError
-from gnnlab.run import prepare, run_one
 from gnnlab.trainer.decay import parameter_groups
 from gnnlab.verify import verify
 from tests.aggregation.conftest import assert_same_run
@@ -62,7 +61,7 @@ def test_resumed_and_verified(composed, fit, tmp_path: Path, sparsifier: str) ->
         fit("parts", *overrides, stop=(0, 2))
     assert fit("parts", *overrides, resume=True)[1].history == whole[1].history
     assert_same_run(tmp_path / "parts", tmp_path / "whole")
-    run_one(composed(*overrides, f"out={tmp_path / 'runs'}"))
+    run(composed(*overrides, f"out={tmp_path / 'runs'}"))
     assert verify(next((tmp_path / "runs").glob("*/seed0")), allow=["tests"])
 
 

@@ -7,14 +7,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gnnlab import compose
+from gnnlab import compose, prepare, run
 from gnnlab.aggregation.figure import field
 from gnnlab.aggregation.node_depth import listen
 from gnnlab.aggregation.snowflake import Snowflake
 from gnnlab.batch import Batch
 from gnnlab.config import build
 from gnnlab.errors import RunStopped, UsageError
-from gnnlab.run import prepare, run_one
 from gnnlab.testing import (
     assert_batch_independent,
     assert_finite_with_gradients,
@@ -159,7 +158,7 @@ def test_resumed_in_any_phase(fit, stop: tuple[int, int]) -> None:
 @pytest.mark.parametrize("kind", ["plain", "no_edges", "isolated", "self_loops", "one_class"])
 def test_runs_on_odd_graphs_are_verified_to_the_digit(composed, tmp_path: Path, kind: str) -> None:
     cfg = composed("aggregation=snowflake", "aggregation.beta=0.1", f"dataset.kind={kind}", f"out={tmp_path}")
-    found = run_one(cfg)["method"]
+    found = run(cfg).result["method"]
     (folder,) = tmp_path.glob("*/seed0")
     assert (folder / "receptive_fields.png").stat().st_size > 1000
     assert json.loads((folder / "result.json").read_text())["method"] == found

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from gnnlab import prepare, run
 from gnnlab.errors import RunStopped, UsageError
 from gnnlab.nn.gate import full
-from gnnlab.run import prepare, run_one
 from gnnlab.verify import verify
 from tests.aggregation.conftest import assert_same_run
 
@@ -71,7 +71,7 @@ def test_resumed_in_any_phase(fit, stop: tuple[int, int]) -> None:
 
 
 def test_a_run_is_verified_to_the_digit(composed, tmp_path: Path) -> None:
-    found = run_one(composed(*CHOSEN, f"out={tmp_path}"))["method"]
+    found = run(composed(*CHOSEN, f"out={tmp_path}")).result["method"]
     assert verify(next(tmp_path.glob("*/seed0")), allow=["tests"])
     assert 1 <= found["depth_mean"] <= 3
 

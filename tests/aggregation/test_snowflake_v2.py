@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from gnnlab import prepare, run
 from gnnlab.aggregation.snowflake_v2 import SnowflakeV2, Walk
 from gnnlab.nn.conv.gcn import normalised
 from gnnlab.ops import propagate
-from gnnlab.run import prepare, run_one
 from gnnlab.testing import (
     assert_batch_independent,
     assert_finite_with_gradients,
@@ -60,6 +60,6 @@ def test_laws(rho: float) -> None:
 
 
 def test_a_run_is_verified_to_the_digit(composed, tmp_path: Path) -> None:
-    found = run_one(composed("aggregation=snowflake_v2", "aggregation.rho=0.5", f"out={tmp_path}"))["method"]
+    found = run(composed("aggregation=snowflake_v2", "aggregation.rho=0.5", f"out={tmp_path}")).result["method"]
     assert verify(next(tmp_path.glob("*/seed0")), allow=["tests"])
     assert 1 <= found["depth_mean"] <= 3

@@ -12,11 +12,10 @@ import pytest
 import torch
 import yaml
 
-from gnnlab import compose
+from gnnlab import compose, prepare
 from gnnlab.config import conf_dir
 from gnnlab.config.sections import LISTS
 from gnnlab.errors import UsageError
-from gnnlab.run import prepare
 from tests.composition.covering import UNSET, Covering, Row
 
 MODEL = {"model", "encoding", "dataset"}

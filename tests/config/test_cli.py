@@ -41,9 +41,9 @@ def cli(conf: Path, seen: list[DictConfig], monkeypatch: pytest.MonkeyPatch, tmp
             raise FAILURES[cfg.seed]
         return 0.5
 
-    module = ModuleType("gnnlab.run")
-    monkeypatch.setattr(module, "run", run, raising=False)
-    monkeypatch.setitem(sys.modules, "gnnlab.run", module)
+    module = ModuleType("gnnlab.pipeline")
+    monkeypatch.setattr(module, "objective", run, raising=False)
+    monkeypatch.setitem(sys.modules, "gnnlab.pipeline", module)
     monkeypatch.chdir(tmp_path)
 
     def call(*arguments: str) -> int:

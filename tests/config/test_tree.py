@@ -66,3 +66,15 @@ def test_a_folder_of_ones_own(tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "mine.yaml").write_text("defaults: [gps]\nhidden_dim: 32\n")
     assert gnnlab.compose("model=mine", config_dir=tmp_path).model.hidden_dim == 32
+
+
+@pytest.mark.parametrize("name", [path.stem for path in sorted((conf_dir() / "dataset").glob("*directed.yaml"))])
+def test_a_variant_is_its_data_set_with_another_class(name: str) -> None:
+    base, _, _ = name.rpartition("_")
+    variant = gnnlab.compose(f"dataset={name}", "model=gcnii", "preset=none")
+    typed = gnnlab.compose(
+        f"dataset={base}", f"dataset._target_={variant.dataset._target_}", "model=gcnii", "preset=none"
+    )
+    assert variant == typed
+    assert config_hash(variant) == config_hash(typed)
+    assert config_hash(variant) != config_hash(gnnlab.compose(f"dataset={base}", "model=gcnii", "preset=none"))

@@ -13,10 +13,10 @@ from gnnlab.errors import UsageError
 from gnnlab.models.exphormer import Exphormer, ExphormerLayer
 from gnnlab.nn.conv.gatedgcn import GatedGCN
 from gnnlab.nn.conv.gine import GINE
-from gnnlab.nn.expander import Union, from_edges, hamiltonian_cycles
+from gnnlab.nn.expander import Union, hamiltonian_cycles
 from gnnlab.nn.head import Pyramid
 from gnnlab.packed import Packed
-from gnnlab.testing import assert_padding_changes_nothing, one_batch, permuted, sample, sample_spec
+from gnnlab.testing import assert_padding_changes_nothing, permuted, sample, sample_spec
 
 SPEC = sample_spec("graph")
 
@@ -66,16 +66,6 @@ def test_it_depends_on_the_graph_and_the_seed_alone() -> None:
     renumbered = order[hamiltonian_cycles(moved.batch(), 2, seed=0)]
     assert_close(*((edges[0] * key + edges[1]).sort().values for edges in (renumbered, together)))
     assert not torch.equal(hamiltonian_cycles(graphs.batch(), 2, seed=1), together)
-
-
-def test_a_batch_of_edges_is_as_packed_makes_it() -> None:
-    edges = torch.randint(7, (2, 30), generator=torch.Generator().manual_seed(0))
-    batch, order = from_edges(edges, 7)
-    expected = one_batch([Data(edge_index=edges, num_nodes=7)])
-    assert_close(batch.edge_index, edges[:, order])
-    for name in ("edge_index", "rowptr", "colptr", "out_target", "ptr", "batch"):
-        assert_close(getattr(batch, name), getattr(expected, name), msg=name)
-    assert_close(batch.edge_index[1][batch.transpose], batch.out_target)
 
 
 def test_two_steps_by_a_virtual_node_join_every_pair() -> None:

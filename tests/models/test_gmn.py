@@ -13,7 +13,8 @@ from gnnlab.nn.conv.gine import GINE
 from gnnlab.nn.head import Pyramid
 from gnnlab.nn.mixer.mamba import Mamba
 from gnnlab.nn.walks import induced, walk
-from gnnlab.testing import graphs_of_all_kinds, one_batch, sample, sample_spec
+from gnnlab.packed import Packed
+from gnnlab.testing import graphs_of_all_kinds, sample, sample_spec
 
 SMALL = [graph for graph in graphs_of_all_kinds() if graph.num_nodes != 400]
 SEED = torch.tensor([3])
@@ -32,7 +33,7 @@ def test_without_tokens_it_is_gps_with_scans() -> None:
 
 
 def test_walks_follow_edges_and_stay_where_there_are_none() -> None:
-    batch = one_batch(SMALL)
+    batch = Packed.from_graphs(SMALL).batch()
     paths = walk(batch, 5, 4, SEED)
     assert paths.shape == (batch.num_nodes, 5, 5)
     assert torch.equal(paths[:, :, 0], torch.arange(batch.num_nodes)[:, None].expand(-1, 5))
@@ -45,7 +46,7 @@ def test_walks_follow_edges_and_stay_where_there_are_none() -> None:
 
 
 def test_every_edge_is_as_likely() -> None:
-    batch = one_batch(SMALL)
+    batch = Packed.from_graphs(SMALL).batch()
     steps = walk(batch, 4000, 1, SEED)[..., 1]
     for node in range(batch.num_nodes):
         out = batch.edge_index[1][batch.edge_index[0] == node]
@@ -54,13 +55,13 @@ def test_every_edge_is_as_likely() -> None:
 
 
 def test_a_walk_does_not_depend_on_other_graphs() -> None:
-    one, two = one_batch(SMALL[-1:]), one_batch(SMALL)
+    one, two = Packed.from_graphs(SMALL[-1:]).batch(), Packed.from_graphs(SMALL).batch()
     first = two.num_nodes - one.num_nodes
     assert torch.equal(walk(one, 3, 4, SEED), walk(two, 3, 4, SEED)[first:] - first)
 
 
 def test_induced_subgraphs_have_the_edges_between_their_nodes() -> None:
-    batch = one_batch(SMALL)
+    batch = Packed.from_graphs(SMALL).batch()
     sets = walk(batch, 2, 3, SEED)
     rows, node, edge = induced(batch, sets)
     edges = [(int(a), int(b)) for a, b in batch.edge_index.T]
@@ -91,7 +92,7 @@ def test_evaluation_takes_the_walks_of_its_seed_and_training_new_ones() -> None:
 def test_a_node_alone_has_tokens_of_itself(conv: type) -> None:
     torch.manual_seed(0)
     model = GMN(sample_spec("node"), [], conv, partial(Mamba, bidirectional=False), Pyramid, 16, 1).eval()
-    batch = one_batch(graphs_of_all_kinds()[:1])
+    batch = Packed.from_graphs(graphs_of_all_kinds()[:1]).batch()
     x = model.nodes.nodes(batch)
     alone = model.nodes.conv(x, x[:0], batch)[0]
     torch.testing.assert_close(model.nodes.encode(x, batch), alone[:, None].expand(-1, 8, -1))

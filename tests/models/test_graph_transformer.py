@@ -14,9 +14,10 @@ from gnnlab.errors import UsageError
 from gnnlab.models.graph_transformer import GraphTransformer, GraphTransformerLayer
 from gnnlab.nn.edge_attention import EdgeAttention
 from gnnlab.nn.head import Pyramid
-from gnnlab.testing import graphs_of_all_kinds, one_batch, sample_spec
+from gnnlab.packed import Packed
+from gnnlab.testing import sample, sample_spec
 
-BATCH = one_batch(graphs_of_all_kinds())
+BATCH = sample().batch()
 
 
 def states(batch: Batch, dim: int, size: float = 1.0) -> tuple[Tensor, Tensor]:
@@ -50,7 +51,7 @@ def test_attention_is_the_formula_node_by_node(size: float) -> None:
 def test_on_a_complete_graph_with_edges_of_one_it_is_softmax_attention() -> None:
     n, heads, width = 9, 2, 4
     pairs = torch.ones(n, n).nonzero().T
-    batch = one_batch([Data(edge_index=pairs, num_nodes=n)])
+    batch = Packed.from_graphs([Data(edge_index=pairs, num_nodes=n)]).batch()
     attention = EdgeAttention(heads * width, heads, edges=False).double()
     x, _ = states(batch, heads * width, 0.5)
     query, key, value = (

@@ -12,9 +12,9 @@ from gnnlab.errors import UsageError
 from gnnlab.models.san import SAN, SANLayer
 from gnnlab.nn.edge_attention import EdgeAttention
 from gnnlab.nn.head import Pyramid
-from gnnlab.testing import graphs_of_all_kinds, one_batch, sample_spec
+from gnnlab.testing import sample, sample_spec
 
-BATCH = one_batch(graphs_of_all_kinds())
+BATCH = sample().batch()
 HEADS, WIDTH = 2, 3
 DIM = HEADS * WIDTH
 

@@ -6,7 +6,7 @@ import torch
 from gnnlab.errors import UsageError
 from gnnlab.nn.mixer.attention import Attention
 from gnnlab.ops import backend
-from gnnlab.testing import graphs_of_all_kinds, one_batch
+from gnnlab.testing import sample
 
 
 def torch_twin(mixer: Attention, dim: int) -> torch.nn.MultiheadAttention:
@@ -17,7 +17,7 @@ def torch_twin(mixer: Attention, dim: int) -> torch.nn.MultiheadAttention:
 
 
 def test_equals_torch_multihead_attention_graph_by_graph():
-    batch = one_batch(graphs_of_all_kinds())
+    batch = sample().batch()
     mixer = Attention(8, num_heads=2).double()
     twin = torch_twin(mixer, 8)
     x = torch.randn(batch.num_nodes, 8, dtype=torch.float64)
@@ -33,7 +33,7 @@ def test_same_parameters_as_torch():
 
 
 def test_dropout_only_in_training():
-    batch = one_batch(graphs_of_all_kinds())
+    batch = sample().batch()
     mixer, x = Attention(8, 2, dropout=0.5), torch.randn(batch.num_nodes, 8)
     assert not torch.equal(mixer(x, batch), mixer(x, batch))
     mixer.eval()
@@ -41,7 +41,7 @@ def test_dropout_only_in_training():
 
 
 def test_plain_torch_drops_the_same_weights():
-    batch = one_batch(graphs_of_all_kinds())
+    batch = sample().batch()
     mixer, x = Attention(8, 2, dropout=0.5), torch.randn(batch.num_nodes, 8)
     torch.manual_seed(0)
     out = mixer(x, batch)

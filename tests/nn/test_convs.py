@@ -15,9 +15,10 @@ from gnnlab.nn.conv.gcne import GCNE
 from gnnlab.nn.conv.gin import GIN
 from gnnlab.nn.conv.gine import GINE
 from gnnlab.ops import degree
-from gnnlab.testing import graphs_of_all_kinds, one_batch, sample_spec
+from gnnlab.packed import Packed
+from gnnlab.testing import graphs_of_all_kinds, sample, sample_spec
 
-BATCH = one_batch(graphs_of_all_kinds())
+BATCH = sample().batch()
 N, E = BATCH.num_nodes, BATCH.edge_index.shape[1]
 
 
@@ -109,7 +110,7 @@ def convs() -> dict[str, Conv]:
 
 def test_an_edge_of_weight_zero_is_an_edge_removed():
     graphs = graphs_of_all_kinds()[3:4]
-    batch = one_batch(graphs)
+    batch = Packed.from_graphs(graphs).batch()
     pruned = graphs[0].clone()
     keep = torch.arange(batch.num_edges) % 3 == 0  # leaves nodes without an edge
     pruned.edge_index, pruned.edge_attr = pruned.edge_index[:, keep], pruned.edge_attr[keep]
@@ -119,7 +120,7 @@ def test_an_edge_of_weight_zero_is_an_edge_removed():
     x = torch.randn(batch.num_nodes, 8, generator=generator, dtype=torch.float64)
     e = torch.randn(len(weight), 8, generator=generator, dtype=torch.float64)
     for name, conv in convs().items():
-        expected, _ = conv(x, e[weight > 0], one_batch([pruned]))
+        expected, _ = conv(x, e[weight > 0], Packed.from_graphs([pruned]).batch())
         torch.testing.assert_close(
             conv(x, e, batch, weight)[0], expected, msg=lambda text, name=name: f"{name}: {text}"
         )
@@ -149,10 +150,10 @@ def test_gcn_layers_share_their_degrees_compiled_or_not():
 
     x, _ = states()
     expected = forward(x, BATCH)
-    fresh, compiled = one_batch(graphs), torch.compile(forward, backend="aot_eager", fullgraph=True)
+    fresh, compiled = Packed.from_graphs(graphs).batch(), torch.compile(forward, backend="aot_eager", fullgraph=True)
     with patch("gnnlab.nn.conv.gcn.degree", wraps=degree) as counted:
         torch.testing.assert_close(forward(x, fresh), expected)
         assert counted.call_count == 4  # out and in, with loops and without
-    for batch in (one_batch(graphs), fresh, fresh.to("cpu")):
+    for batch in (Packed.from_graphs(graphs).batch(), fresh, fresh.to("cpu")):
         torch.testing.assert_close(compiled(x, batch), expected)
         torch.testing.assert_close(compiled(x, batch), expected)

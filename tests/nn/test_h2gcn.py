@@ -8,9 +8,10 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from gnnlab.nn.conv.h2gcn import H2GCN, TwoHops
-from gnnlab.testing import graphs_of_all_kinds, one_batch
+from gnnlab.packed import Packed
+from gnnlab.testing import sample
 
-BATCH = one_batch(graphs_of_all_kinds())
+BATCH = sample().batch()
 
 
 def dense(edge_index: Tensor, n: int) -> tuple[Tensor, Tensor]:
@@ -32,7 +33,7 @@ def normal(matrix: Tensor) -> Tensor:
 def test_it_is_the_dense_formula(rounds: int, weighted: bool) -> None:
     generator = torch.Generator().manual_seed(0)
     directed = Data(edge_index=torch.randint(9, (2, 20), generator=generator).unique(dim=1), num_nodes=9)
-    for batch in (BATCH, one_batch([directed, directed])):
+    for batch in (BATCH, Packed.from_graphs([directed, directed]).batch()):
         n = batch.num_nodes
         x = torch.randn(n, 3, generator=generator, dtype=torch.float64)
         conv = H2GCN(3, rounds).double()
@@ -46,7 +47,7 @@ def test_it_is_the_dense_formula(rounds: int, weighted: bool) -> None:
 
 def test_a_weight_opens_a_pair_as_much_as_it_closes_an_edge() -> None:
     """A triangle 0 → 1 → 2 with 0 → 2 half there: 0 is half one step, and half two steps, away from 2."""
-    batch = one_batch([Data(edge_index=torch.tensor([[0, 1, 0], [1, 2, 2]]), num_nodes=3)])
+    batch = Packed.from_graphs([Data(edge_index=torch.tensor([[0, 1, 0], [1, 2, 2]]), num_nodes=3)]).batch()
     hops = TwoHops.of(batch)
     assert hops.pairs.edge_index.T.tolist() == [[0, 2]]
     edge_weight = torch.tensor([1.0 if pair != [0, 2] else 0.5 for pair in batch.edge_index.T.tolist()])
@@ -59,7 +60,7 @@ def test_a_weight_opens_a_pair_as_much_as_it_closes_an_edge() -> None:
 
 
 def test_layers_share_their_pairs() -> None:
-    batch, x = one_batch(graphs_of_all_kinds()), torch.ones(BATCH.num_nodes, 3)
+    batch, x = sample().batch(), torch.ones(BATCH.num_nodes, 3)
     with patch.object(TwoHops, "of", wraps=TwoHops.of) as counted:
         H2GCN(3)(H2GCN(3)(x, None, batch)[0], None, batch)
     assert counted.call_count == 1

@@ -19,7 +19,6 @@ from gnnlab.testing import (
     assert_padding_changes_nothing,
     assert_permutation_equivariant,
     graphs_of_all_kinds,
-    one_batch,
     sample,
     sample_spec,
 )
@@ -42,8 +41,8 @@ def with_hub(graph: Data, alone: bool) -> Data:
 @pytest.mark.parametrize("alone", [False, True])
 def test_the_batch_is_that_of_graphs_with_a_node_more(alone: bool) -> None:
     graphs = graphs_of_all_kinds()
-    batch = one_batch(graphs)
-    found, expected = Joined.of(batch, alone), one_batch([with_hub(graph, alone) for graph in graphs])
+    batch = Packed.from_graphs(graphs).batch()
+    found, expected = Joined.of(batch, alone), Packed.from_graphs([with_hub(graph, alone) for graph in graphs]).batch()
     for name in ("edge_index", "ptr", "batch", "rowptr", "colptr", "transpose", "out_target", "max_nodes"):
         torch.testing.assert_close(getattr(found.batch, name), getattr(expected, name), msg=name)
     values = torch.arange(batch.num_nodes + batch.num_graphs)

@@ -24,8 +24,6 @@ from gnnlab.testing import (
     assert_batch_independent,
     assert_padding_changes_nothing,
     assert_permutation_equivariant,
-    graphs_of_all_kinds,
-    one_batch,
     permuted,
     sample,
     sample_spec,
@@ -34,7 +32,7 @@ from gnnlab.testing import (
 
 def weighted() -> tuple[Batch, Tensor, nx.Graph]:
     """Graphs of all kinds with distinct weights, the same both ways, and the same for networkx."""
-    batch = one_batch(graphs_of_all_kinds())
+    batch = sample().batch()
     ends = batch.edge_index.sort(0)[0]
     edges, which = ends.unique(dim=1, return_inverse=True)
     weight = torch.randperm(edges.shape[1], generator=torch.Generator().manual_seed(0))

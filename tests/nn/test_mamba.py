@@ -12,13 +12,13 @@ from gnnlab.nn.mixer.attention import Attention
 from gnnlab.nn.mixer.mamba import S6, Mamba, Sequences
 from gnnlab.nn.order import by_degree, inverse, lexsort
 from gnnlab.packed import Packed
-from gnnlab.testing import graphs_of_all_kinds, one_batch, permuted, sample
+from gnnlab.testing import graphs_of_all_kinds, permuted, sample
 
 
 @pytest.fixture
 def batch() -> Batch:
     torch.manual_seed(0)
-    return one_batch([graph for graph in graphs_of_all_kinds() if graph.num_nodes != 400])
+    return Packed.from_graphs([graph for graph in graphs_of_all_kinds() if graph.num_nodes != 400]).batch()
 
 
 def written_out(layer: S6, u: Tensor) -> Tensor:

@@ -4,9 +4,9 @@ import torch
 from torch_geometric.nn import GMMConv
 
 from gnnlab.nn.conv.monet import MoNet, inverse_roots
-from gnnlab.testing import graphs_of_all_kinds, one_batch
+from gnnlab.testing import sample
 
-BATCH = one_batch(graphs_of_all_kinds())
+BATCH = sample().batch()
 X = torch.randn(BATCH.num_nodes, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 ENDS = inverse_roots(BATCH, None, torch.float64)
 

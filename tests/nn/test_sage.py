@@ -5,9 +5,9 @@ import torch
 from torch_geometric.nn import SAGEConv
 
 from gnnlab.nn.conv.sage import SAGE
-from gnnlab.testing import graphs_of_all_kinds, one_batch
+from gnnlab.testing import sample
 
-BATCH = one_batch(graphs_of_all_kinds())
+BATCH = sample().batch()
 X = torch.randn(BATCH.num_nodes, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
 

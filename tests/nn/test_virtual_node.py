@@ -10,8 +10,8 @@ from gnnlab.models.mpnn import MPNN
 from gnnlab.nn.conv.gcn import GCN
 from gnnlab.nn.conv.gine import GINE
 from gnnlab.nn.head import Flat
+from gnnlab.ops.flops import flops_per_graph
 from gnnlab.packed import Packed
-from gnnlab.results.record import flops_per_graph
 from gnnlab.spec import Feature, GraphSpec
 from gnnlab.testing import (
     assert_batch_independent,

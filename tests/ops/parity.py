@@ -49,7 +49,7 @@ def inputs_of(case: Case, batch: Batch, width: int, dtype: torch.dtype) -> list[
 
 
 def batch_of(*nodes: int) -> Batch:
-    """Random graphs of so many nodes, on the device of the tests."""
+    """Random graphs with these numbers of nodes, on the device of the tests."""
     return Packed.from_graphs([graph(n) for n in nodes]).batch().to(DEVICE)
 
 

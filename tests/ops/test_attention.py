@@ -9,6 +9,7 @@ from torch.testing import assert_close
 
 from gnnlab.batch import Batch
 from gnnlab.ops import attention as ours
+from gnnlab.ops import backend
 from gnnlab.ops.attention import pair_ptr
 from gnnlab.ops.attention import reference as plain_torch
 from gnnlab.ops.random import fresh_seed
@@ -55,7 +56,7 @@ def test_equal_scores_give_the_mean_and_one_node_its_own_value() -> None:
     qkv = torch.cat([torch.zeros(batch.num_nodes, 16), torch.randn(batch.num_nodes, 8)], 1).to(DEVICE)
     out = ours(qkv, batch, num_heads=2)
     for first, last in zip(batch.ptr, batch.ptr[1:], strict=False):
-        assert_close(out[first:last], qkv[first:last, 16:].mean(0).expand(last - first, -1))
+        assert_close(out[first:last], qkv[first:last, 16:].mean(0).expand(int(last - first), -1))
 
 
 def test_a_bias_of_minus_infinity_hides_a_key() -> None:
@@ -66,6 +67,25 @@ def test_a_bias_of_minus_infinity_hides_a_key() -> None:
     bias[:, 8] = -torch.inf
     out = ours(qkv, batch, 2, bias=bias.flatten(0, 1).requires_grad_())
     assert_close(out[:8], ours(qkv[:8], shorter, 2))
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_a_bias_of_another_precision_takes_that_of_the_heads(dropout: float) -> None:
+    batch = batch_of(6, 3)
+    qkv, bias = torch.randn(9, 3 * 2 * 4, device=DEVICE), torch.randn(36 + 9, 2, device=DEVICE)
+    calls: list[tuple[backend.Mode, Tensor]] = [
+        ("auto", bias.double()),
+        ("reference", bias.double()),
+        ("reference", bias),
+    ]
+    outputs = []
+    for mode, given in calls:
+        torch.manual_seed(0)
+        with backend.using(mode):
+            outputs.append(ours(qkv, batch, 2, dropout, given))
+    assert outputs[0].dtype == outputs[1].dtype == torch.float32
+    assert torch.equal(outputs[1], outputs[2])
+    assert_close(outputs[0], outputs[1])
 
 
 def test_dropout_keeps_the_mean_and_drops_each_weight_by_itself() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from gnnlab import compose
+from gnnlab import compose, prepare, run
 from gnnlab.config import build, conf_dir
 from gnnlab.errors import UsageError
 from gnnlab.pruning.macs import macs_per_graph
@@ -15,7 +15,6 @@ from gnnlab.pruning.projection import project
 from gnnlab.pruning.prunable import prunable
 from gnnlab.pruning.scores import num_kept
 from gnnlab.results.__main__ import main
-from gnnlab.run import prepare, run
 from gnnlab.testing import sample_for, sample_spec
 from tests.interrupted import assert_resumes, fit, tiny, weights_of
 

@@ -10,8 +10,8 @@ from gnnlab.errors import UsageError
 from gnnlab.pruning.allocation import erk, least_distortion, uniform, uniform_plus
 from gnnlab.pruning.granet import exchange
 from gnnlab.pruning.projection import project
+from gnnlab.pruning.ramps import cosine, cubic
 from gnnlab.pruning.rules import COUNTS, Rule, choose
-from gnnlab.pruning.schedule import cosine, cubic
 from gnnlab.pruning.scores import highest, lamp, num_kept
 
 SHAPES = [(64, 100), (64, 64), (10, 64), (7,)]

@@ -37,7 +37,7 @@ def test_a_row_holds_both_sides(run, tmp_path):
     assert (row.mean, row.std, row.runs, row.seeds, row.folds) == (pytest.approx(0.076), pytest.approx(0.006), 3, 3, 1)
     assert row.deviation == pytest.approx((0.076 - 0.070) / 0.004)
     assert (row.epochs, row.published_epochs, row.short, row.departures) == (2000, 2000, "", "")
-    assert (row.study, row.hardware, row.commit) == ("runs", "A CPU, threads 1", "0123456+")
+    assert (row.job, row.hardware, row.commit) == ("runs", "A CPU, threads 1", "0123456+")
     assert row.command == "python train.py -m model=gps dataset=zinc seed=0,1,2"
 
 

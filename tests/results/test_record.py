@@ -7,36 +7,14 @@ import pytest
 import torch
 from torch import nn
 
-from gnnlab.batch import Batch
 from gnnlab.errors import RunStopped
-from gnnlab.nn.conv.gcn import GCN
-from gnnlab.nn.linear import MLP
-from gnnlab.ops import backend
-from gnnlab.packed import Packed
-from gnnlab.results.record import code, environment, flops_per_graph, record, record_failure, sums_per_graph
+from gnnlab.results.record import code, environment, record, record_failure
 from gnnlab.results.runs import read
 from gnnlab.spec import GraphSpec
-from gnnlab.testing import sample
 from gnnlab.trainer.state import FitResult
 
 SPEC = GraphSpec("zinc", "graph", "regression", 1, "mae")
-
-
-class Linear(nn.Module):
-    """Two matrix products, of 3 × 5 and 5 × 1, for each node."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(nn.Linear(3, 5), nn.Linear(5, 1))
-
-    def forward(self, batch: Batch) -> torch.Tensor:
-        return self.layers(batch.node["x"])
-
-
-def two_graphs() -> Batch:
-    nodes = torch.tensor([4, 6])
-    edges = torch.zeros(2, 0, dtype=torch.long)
-    return Packed.from_tensors(nodes, torch.zeros_like(nodes), edges, node={"x": torch.randn(10, 3)}).batch()
+MODEL = nn.Sequential(nn.Linear(3, 5), nn.Linear(5, 1))
 
 
 def fit() -> FitResult:
@@ -45,41 +23,9 @@ def fit() -> FitResult:
     return FitResult(rows, [], 1, best, last, {"loss": 0.3, "mae": 0.3}, "max_epochs", 12.0, 800.0, 64.0)
 
 
-def test_flops_are_two_per_multiplication_per_graph():
-    model = Linear().train()
-    assert flops_per_graph(model, two_graphs()) == 2 * 10 * (3 * 5 + 5 * 1) / 2
-    assert model.training
-
-
-def test_sums_are_one_for_each_number_that_comes_along_an_edge():
-    class Layer(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.conv = GCN(8)
-
-        def forward(self, batch):
-            return self.conv(torch.randn(batch.num_nodes, 8), None, batch)[0]
-
-    graphs = sample().take(torch.tensor([3, 6]))
-    assert sums_per_graph(Layer(), graphs.batch()) == graphs.num_edges * 8 / 2
-
-
-def test_flops_do_not_depend_on_who_serves():
-    class Fused(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.mlp = MLP(3, 5, 1)
-
-        def forward(self, batch):
-            return self.mlp(batch.node["x"])
-
-    assert flops_per_graph(Fused(), two_graphs()) == 2 * 10 * (3 * 5 + 5 * 1) / 2
-    assert backend.mode() == "auto"
-
-
 def test_a_result_can_be_read_back_and_says_how_it_was_chosen(make_cfg, tmp_path):
     (tmp_path / "metrics.csv").touch()
-    result = record(make_cfg(seed=4, dataset__fold=2), tmp_path, SPEC, Linear(), fit(), flops=123)
+    result = record(make_cfg(seed=4, dataset__fold=2), tmp_path, SPEC, MODEL, fit(), flops=123)
     assert json.loads((tmp_path / "result.json").read_text()) == result
     assert (result["seed"], result["fold"], result["parameters"], result["flops_per_graph"]) == (4, 2, 26, 123)
     assert (result["best_epoch"], result["epochs"], result["test"]["mae"]) == (1, 3, 0.3)
@@ -91,7 +37,7 @@ def test_numbers_survive_to_the_last_digit(make_cfg, make_run, tmp_path):
     folder = make_run(0.1)
     result = fit()
     result.test["mae"] = 0.1 + 0.2
-    record(make_cfg(), folder, SPEC, Linear(), result)
+    record(make_cfg(), folder, SPEC, MODEL, result)
     assert read(folder).metric("test/mae") == 0.1 + 0.2
     assert read(folder).metric("val/mae") == 0.25
 
@@ -108,7 +54,7 @@ def test_a_failure_keeps_its_reason_and_traceback(make_cfg, tmp_path, error, rea
 
 def test_a_run_that_completes_after_a_failure_keeps_nothing_of_it(make_cfg, tmp_path):
     record_failure(make_cfg(), tmp_path, RunStopped("Out of memory."))
-    record(make_cfg(), tmp_path, SPEC, Linear(), fit())
+    record(make_cfg(), tmp_path, SPEC, MODEL, fit())
     assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
 
 
@@ -119,7 +65,7 @@ def test_a_full_disk_does_not_hide_why_a_run_ended(make_cfg, tmp_path, monkeypat
     monkeypatch.setattr("gnnlab.results.record.write", full)
     record_failure(make_cfg(), tmp_path, RunStopped("Loss is NaN."))
     with pytest.raises(RunStopped, match=r"No space left on device.*resume=auto"):
-        record(make_cfg(), tmp_path, SPEC, Linear(), fit())
+        record(make_cfg(), tmp_path, SPEC, MODEL, fit())
 
 
 def test_the_code_and_environment_are_named_without_host_or_user():

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gnnlab.results.__main__ import main
-from gnnlab.results.curves import history
+from gnnlab.results.history import history
 from gnnlab.results.runs import load
 from gnnlab.results.status import show, span, status
 from tests.results.histories import epochs

@@ -8,14 +8,13 @@ import torch
 
 import gnnlab
 from gnnlab.results.__main__ import main
-from gnnlab.run import run
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of two epochs, on one fold of CSL."""
     place = tmp_path_factory.mktemp("verify")
-    run(
+    gnnlab.run(
         gnnlab.compose(
             "dataset=csl",
             "dataset.fold=1",

@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gnnlab import compose
+from gnnlab import compose, prepare, run
 from gnnlab.config import build
 from gnnlab.errors import UsageError
 from gnnlab.packed import Packed
+from gnnlab.prepared import Prepared
 from gnnlab.results.__main__ import main
-from gnnlab.run import Prepared, prepare, run
 from gnnlab.sparsifiers.gtsp.compact import compacted, dense, install
 from gnnlab.sparsifiers.gtsp.cost import Plan, counted, measure, sites
 from gnnlab.sparsifiers.gtsp.method import GTSP

@@ -13,14 +13,14 @@ from gnnlab.packed import Packed
 from gnnlab.sparsifiers.gtsp.select import highest
 from gnnlab.sparsifiers.gtsp.switches import HeadMask, LayerMask, Skip, Switch, leave_together
 from gnnlab.sparsifiers.gtsp.tokens import TokenMask
-from gnnlab.testing import graphs_of_all_kinds, one_batch, sample
+from gnnlab.testing import graphs_of_all_kinds, sample
 
 DIM = 12
 
 
 def given(bias: bool = False, heads: int = 3) -> tuple[Batch, Tensor, Tensor | None]:
     graphs = graphs_of_all_kinds()
-    batch = one_batch([graph for graph in graphs if (graph.num_nodes or 0) < 400])
+    batch = Packed.from_graphs([graph for graph in graphs if (graph.num_nodes or 0) < 400]).batch()
     torch.manual_seed(1)
     x = torch.randn(batch.num_nodes, DIM, dtype=torch.float64)
     return batch, x, torch.randn(int(pair_ptr(batch)[-1]), heads, dtype=torch.float64) if bias else None

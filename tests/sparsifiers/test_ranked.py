@@ -1,5 +1,6 @@
-"""One-shot sparsifiers: exact counts of pairs, nested sets, the laws, and what they say of a wrong `keep`."""
+"""Ranking sparsifiers: exact counts of pairs, nested sets, the laws, and what they say of a wrong `keep`."""
 
+from functools import partial
 from itertools import pairwise
 
 import networkx as nx
@@ -15,7 +16,7 @@ from gnnlab.sparsifiers.forest import forest
 from gnnlab.sparsifiers.spanning_forest import SpanningForest
 from gnnlab.sparsifiers.undirected import pairs
 from gnnlab.testing import sample
-from tests.sparsifiers.parts import make, one_shot_names
+from tests.sparsifiers.parts import make, ranked_names
 
 KEEPS = (0.9, 0.5, 0.2)
 
@@ -31,7 +32,7 @@ def pairs_of(graphs: Packed) -> Tensor:
     return torch.bincount(owner, minlength=graphs.num_graphs)
 
 
-@pytest.mark.parametrize("name", one_shot_names())
+@pytest.mark.parametrize("name", ranked_names())
 def test_exactly_the_share_of_each_graphs_pairs_stays(name: str) -> None:
     graphs = sample()
     for keep in KEEPS:
@@ -40,13 +41,13 @@ def test_exactly_the_share_of_each_graphs_pairs_stays(name: str) -> None:
         assert ends(left) == {(j, i) for i, j in ends(left)}
 
 
-@pytest.mark.parametrize("name", one_shot_names())
+@pytest.mark.parametrize("name", ranked_names())
 def test_a_smaller_share_is_a_part_of_a_larger_one(name: str) -> None:
     sets = [ends(make(name, keep).shrunk(sample())) for keep in KEEPS]
     assert all(less <= more for more, less in pairwise(sets))
 
 
-@pytest.mark.parametrize("name", one_shot_names())
+@pytest.mark.parametrize("name", ranked_names())
 def test_what_stays_of_a_graph_depends_on_it_alone(name: str) -> None:
     graphs = sample()
     together = make(name, 0.5).shrunk(graphs)
@@ -55,7 +56,7 @@ def test_what_stays_of_a_graph_depends_on_it_alone(name: str) -> None:
         assert torch.equal(alone.edge_index, together.take(torch.tensor([i])).edge_index)
 
 
-@pytest.mark.parametrize("name", one_shot_names())
+@pytest.mark.parametrize("name", ranked_names())
 def test_keep_one_is_the_same_data(name: str) -> None:
     graphs = sample()
     assert make(name, 1.0).shrunk(graphs) is graphs
@@ -123,10 +124,24 @@ def test_the_estimate_is_near_the_exact_resistance() -> None:
     graphs = sample().take(torch.tensor([4]))
     _, edge = pairs(graphs)
     ends = graphs.edge_index[:, edge]
-    exact, estimated = resistance.exact(ends, 400), resistance.estimated(ends, 400, width=400)
+    exact, estimated = resistance.exact(ends, 400), resistance.estimated(ends, 400, projections=400)
     error = (estimated - exact).abs() / exact
-    assert error.mean() < 0.07  # √(2 / 400) = 0.07 is the standard deviation
+    assert error.mean() < 0.07  # the standard deviation is at most √(2 / 400) = 0.07
     assert error.max() < 0.3
+
+
+def test_the_estimate_of_a_bridge_is_exact() -> None:
+    barbell = torch.tensor([[0, 0, 1, 2, 3, 3, 4], [1, 2, 2, 3, 4, 5, 5]])
+    assert float(resistance.estimated(barbell, 6, projections=2)[3]) == pytest.approx(1, abs=1e-5)
+
+
+def test_solves_that_stop_early_are_told_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(resistance, "cg", partial(resistance.cg, maxiter=1))
+    resistance.estimated(torch.tensor([[0, 1, 2, 3], [1, 2, 3, 4]]), 5, projections=8)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "a graph of 5 nodes: 8 of 8 solves stopped before they converged" in caplog.text
 
 
 def test_bridges_stay_first() -> None:

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from gnnlab import prepare, run
 from gnnlab.errors import UsageError
 from gnnlab.pruning.prunable import prunable
 from gnnlab.results.__main__ import main
-from gnnlab.run import prepare, run
 from gnnlab.sparsifiers.distill import Teacher, divergence
 from gnnlab.sparsifiers.teddy import Teddy
 from gnnlab.testing import sample_spec

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from gnnlab import prepare, run
 from gnnlab.pruning.prunable import prunable
 from gnnlab.results.__main__ import main
-from gnnlab.run import prepare, run
 from gnnlab.sparsifiers.trainable import EdgeMask, put_on, take_off
 from gnnlab.sparsifiers.wdglt import between_classes, sinkhorn
 from gnnlab.weights import initial

@@ -7,11 +7,10 @@ from typing import ClassVar
 
 import torch
 
-from gnnlab import compose
+from gnnlab import compose, prepare
 from gnnlab.config import build
 from gnnlab.datasets.base import node_splits
 from gnnlab.packed import Packed
-from gnnlab.run import prepare
 from gnnlab.testing import _double, random_graph
 from gnnlab.trainer import distributed
 from tests.composition.tiny import Graphs, PlainNodes

@@ -1,6 +1,7 @@
 """Schedules have the learning rates of their closed forms, and go on from a saved state."""
 
 import math
+from collections.abc import Sequence
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ def optimizer(lr: float = 0.1) -> SGD:
     return SGD([torch.nn.Parameter(torch.zeros(1))], lr=lr)
 
 
-def rates(scheduler, sgd: SGD, metrics: list[float | None]) -> list[float]:
+def rates(scheduler, sgd: SGD, metrics: Sequence[float | None]) -> list[float]:
     """The learning rate of every epoch, the last one being that after the last step."""
     seen = [sgd.param_groups[0]["lr"]]
     for metric in metrics:
@@ -63,6 +64,12 @@ def test_plateau_counts_evaluations_not_epochs() -> None:
     sgd = optimizer()
     scheduler = Plateau(sgd, epochs=100, patience=1)
     assert rates(scheduler, sgd, [1.0, None, None, None, 1.0, None]) == [0.1] * 7
+
+
+def test_plateau_takes_less_than_a_ten_thousandth_for_no_improvement() -> None:
+    better, hardly = optimizer(), optimizer()
+    assert rates(Plateau(better, epochs=9, patience=0), better, [1.0, 1 - 2e-4, 1 - 4e-4])[-1] == 0.1
+    assert rates(Plateau(hardly, epochs=9, patience=0), hardly, [1.0, 1 - 5e-5])[-1] == 0.05
 
 
 def test_constant_is_constant() -> None:

@@ -5,10 +5,10 @@ from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
 
 from gnnlab.batch import Batch
-from gnnlab.errors import UsageError
 from gnnlab.nn.conv.base import Conv
 from gnnlab.nn.conv.loops import add_loops, log_weight
 from gnnlab.nn.linear import Linear
+from gnnlab.nn.multi_head import head_width
 from gnnlab.ops import edge_softmax_sum, gat
 
 
@@ -29,7 +29,7 @@ class GAT(Conv):
         attention_dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        head_dim = split_heads(dim, num_heads)
+        head_dim = head_width(dim, num_heads, "model.conv")
         self.self_loops, self.attention_dropout = self_loops, attention_dropout
         self.linear = Linear(dim, dim, bias=False) if weights else None
         self.source = nn.Parameter(torch.empty(num_heads, head_dim))
@@ -53,12 +53,3 @@ class GAT(Conv):
         if edge_weight is not None:
             logits = logits + log_weight(edge_weight)
         return edge_softmax_sum(logits, value, batch, dropout=dropout), e
-
-
-def split_heads(dim: int, num_heads: int) -> int:
-    """The width of one head. Raises `UsageError` where `dim` is not a multiple of `num_heads`."""
-    if dim % num_heads:
-        raise UsageError(
-            f"model.hidden_dim={dim} is not a multiple of model.conv.num_heads={num_heads}; change one of them."
-        )
-    return dim // num_heads

@@ -5,9 +5,9 @@ from torch import Tensor, nn
 
 from gnnlab.batch import Batch
 from gnnlab.nn.conv.base import Conv
-from gnnlab.nn.conv.gat import split_heads
 from gnnlab.nn.conv.loops import add_loops, log_weight
 from gnnlab.nn.linear import Linear
+from gnnlab.nn.multi_head import head_width
 from gnnlab.ops import edge_softmax_sum, gatv2_logits
 
 
@@ -24,7 +24,7 @@ class GATv2(Conv):
     def __init__(self, dim: int, num_heads: int = 8, self_loops: bool = True, attention_dropout: float = 0.0) -> None:
         super().__init__()
         self.self_loops, self.attention_dropout = self_loops, attention_dropout
-        self.attention = nn.Parameter(torch.empty(num_heads, split_heads(dim, num_heads)))
+        self.attention = nn.Parameter(torch.empty(num_heads, head_width(dim, num_heads, "model.conv")))
         self.source = Linear(dim, dim)
         self.target = Linear(dim, dim, bias=False)
         self.edge = Linear(dim, dim, bias=False)

@@ -12,7 +12,6 @@ from torch import Tensor
 from gnnlab.batch import Batch
 from gnnlab.nn.conv.base import Conv
 from gnnlab.nn.conv.gcn import normalised
-from gnnlab.nn.expander import from_edges
 from gnnlab.nn.linear import Linear
 from gnnlab.ops import propagate
 
@@ -74,7 +73,7 @@ class TwoHops(NamedTuple):
         wanted = target * batch.num_nodes + source
         pair = torch.searchsorted(key, wanted).clamp(max=max(len(key) - 1, 0))
         direct = (key[pair] == wanted).nonzero()[:, 0] if len(key) else pair[:0]
-        return cls(from_edges(index, batch.num_nodes)[0], path, first, second, direct, pair[direct])
+        return cls(Batch.from_edges(index, batch.num_nodes)[0], path, first, second, direct, pair[direct])
 
     def weights(self, batch: Batch, edge_weight: Tensor | None, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """The entries [E] of Â₁ and [P] of Â₂."""

@@ -6,9 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from gnnlab.batch import Batch
-from gnnlab.errors import UsageError
-from gnnlab.nn.heads import MultiHead, columns, narrow
 from gnnlab.nn.linear import Linear
+from gnnlab.nn.multi_head import MultiHead, columns, head_width, narrow
 from gnnlab.ops import attention
 
 LEAST = 1e-30
@@ -29,10 +28,7 @@ class Attention(MultiHead):
 
     def __init__(self, dim: int, num_heads: int = 4, dropout: float = 0.0) -> None:
         super().__init__()
-        if dim % num_heads:
-            raise UsageError(
-                f"model.hidden_dim={dim} is not a multiple of model.mixer.num_heads={num_heads}; change one of them."
-            )
+        head_width(dim, num_heads, "model.mixer")
         self.dim, self.num_heads = dim, num_heads
         self.dropout = dropout
         self.register_buffer("heads", None)

@@ -18,7 +18,7 @@ from torch.nn.functional import silu, softplus
 
 from gnnlab.batch import Batch
 from gnnlab.nn.linear import Linear
-from gnnlab.nn.order import by_degree, inverse, places
+from gnnlab.nn.order import by_degree, inverse
 from gnnlab.ops import selective_scan
 from gnnlab.ops.random import fresh_seed
 
@@ -33,7 +33,7 @@ class Sequences(NamedTuple):
     @classmethod
     def of(cls, batch: Batch) -> "Sequences":
         """The graphs as sequences."""
-        before = places(batch)
+        before = batch.place
         return cls(batch.ptr, before, batch.ptr.diff()[batch.batch] - 1 - before)
 
 

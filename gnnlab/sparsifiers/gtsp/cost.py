@@ -16,9 +16,8 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from gnnlab.errors import UsageError
-from gnnlab.nn.heads import MultiHead
-from gnnlab.ops import backend
-from gnnlab.ops.flops import flop_counter
+from gnnlab.nn.multi_head import MultiHead
+from gnnlab.ops.flops import as_counted, flop_counter
 from gnnlab.packed import Packed
 from gnnlab.sparsifiers.gtsp.select import counts
 
@@ -107,12 +106,10 @@ def counted(model: nn.Module, graphs: Packed) -> float:
 
 
 def _run(model: nn.Module, graphs: Packed, counter: FlopCounterMode) -> float:
-    training, device = model.training, next(model.parameters()).device
-    with backend.using("reference"), torch.no_grad():
-        model.eval()
+    device = next(model.parameters()).device
+    with as_counted(model):
         for index in range(graphs.num_graphs):
             model(graphs.batch(index, index + 1).to(device))
-    model.train(training)
     return float(counter.get_total_flops())
 
 

@@ -5,16 +5,17 @@ falls tenfold, and each epoch ends with the heads and layers on that matter most
 noise; heads and layers are settled. finetune: nothing is chosen any more but tokens, by the scores there are.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from gnnlab.errors import UsageError
-from gnnlab.results.record import flops_per_graph
+from gnnlab.ops.flops import flops_per_graph
+from gnnlab.pruning.ramps import cubic
 from gnnlab.sparsifiers.base import Sparsifier
 from gnnlab.sparsifiers.gtsp.compact import compacted, dense, install, seconds
 from gnnlab.sparsifiers.gtsp.cost import Plan, counted, measure, sample, sites
@@ -23,6 +24,7 @@ from gnnlab.sparsifiers.gtsp.switches import LayerMask, Switch, leave_together
 from gnnlab.sparsifiers.gtsp.tokens import TokenMask
 from gnnlab.trainer.method import Splits
 from gnnlab.trainer.phase import Phase
+from gnnlab.weights import Weights, copy_of, rewind
 
 
 class GTSP(Sparsifier):
@@ -71,7 +73,7 @@ class GTSP(Sparsifier):
         install(model, *(stays < 1 for stays in self.shares(1.0).values()))
         *before, last = phases
         masks, harden = (max(1, round(share * last.epochs)) for share in (self.masks, self.harden))
-        kept = Kept()
+        kept = Weights()  # of the end of the masks' phase, whose best ones are those of its dense beginning
 
         def learn(model: nn.Module) -> None:
             for mask in masks_of(model):
@@ -80,11 +82,11 @@ class GTSP(Sparsifier):
         def tighten(model: nn.Module, epoch: int) -> dict[str, float]:
             self.leave(model, (epoch + 1) / masks)
             if epoch + 1 == masks:
-                kept.take(model)
+                kept.values = copy_of(model)
             return self.shares((epoch + 1) / masks)
 
         def settle(model: nn.Module) -> None:
-            kept.give(model)
+            rewind(model, kept.values)
             self.leave(model, 1.0)
             for mask in masks_of(model):
                 mask.learns = isinstance(mask, TokenMask)
@@ -109,7 +111,7 @@ class GTSP(Sparsifier):
         """What stays of each kind once the share t of the masks' phase is over."""
         whole = Plan(1.0, self.costs.site.num_heads, self.costs.layers)
         aims = {name: aim / all_ for name, aim, all_ in zip(Plan._fields, self.plan, whole, strict=True)}
-        return {name: aim + (1 - aim) * (1 - t) ** 3 for name, aim in aims.items()}
+        return {name: cubic(t, aim) for name, aim in aims.items()}
 
     @torch.no_grad()
     def leave(self, model: nn.Module, t: float) -> None:
@@ -147,26 +149,6 @@ class GTSP(Sparsifier):
             took = seconds({"dense": whole, "sparse": small}, batch)
             found |= {f"seconds_{name}": value for name, value in took.items()}
         return found
-
-
-class Kept:
-    """The weights at the end of the masks' phase: the best ones of that phase are those of its dense beginning."""
-
-    def __init__(self) -> None:
-        self.weights: dict[str, Tensor] = {}
-
-    def take(self, model: nn.Module) -> None:
-        self.weights = {name: value.detach().clone() for name, value in model.state_dict().items()}
-
-    def give(self, model: nn.Module) -> None:
-        if self.weights:
-            model.load_state_dict(self.weights)
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"weights": self.weights}
-
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        self.weights = dict(state_dict["weights"])
 
 
 def masks_of(model: nn.Module) -> list[TokenMask | Switch]:

@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
 from gnnlab.batch import Batch
 from gnnlab.ops.attention import pair_ptr
+from gnnlab.ragged import pointers
 
 EQUAL = 5
 """Decimals in which scores differ that are not the same but for rounding."""
@@ -35,8 +35,7 @@ def highest(score: Tensor, batch: Batch, keep: Tensor | float, first_stays: bool
     order = torch.argsort(batch.rowptr.diff(), descending=True, stable=True)
     order = order[torch.argsort(key[order], descending=True, stable=True)]
     order = order[torch.argsort(batch.batch[order], stable=True)]
-    place = torch.arange(len(order), device=order.device) - batch.ptr[batch.batch]
-    chosen = place < counts(batch.ptr.diff(), keep)[batch.batch]
+    chosen = batch.place < counts(batch.ptr.diff(), keep)[batch.batch]
     return torch.zeros_like(chosen).index_copy(0, order, chosen)
 
 
@@ -68,17 +67,13 @@ class Part(NamedTuple):
     @classmethod
     def of(cls, chosen: Tensor, batch: Batch) -> "Part":
         rows = chosen.nonzero()[:, 0]
-        owner = batch.batch[rows]
-        sizes = torch.bincount(owner, minlength=batch.num_graphs)
-        ptr, none, zeros = pad(sizes.cumsum(0), (1, 0)), rows.new_empty(0), rows.new_zeros(len(rows) + 1)
-        longest = int(sizes.max()) if len(sizes) else 0
-        return cls(rows, Batch(none.view(2, 0), ptr, owner, zeros, zeros, none, none, longest))
+        sizes = torch.bincount(batch.batch[rows], minlength=batch.num_graphs)
+        return cls(rows, Batch.without_edges(pointers(sizes), int(sizes.max()) if len(sizes) else 0))
 
     def pairs(self, whole: Batch) -> Tensor:
         """Which of the pairs of `whole` (`gnnlab.ops.attention`) are pairs of chosen nodes."""
-        owner, sizes = self.batch.batch, self.batch.ptr.diff()
-        place = self.rows - whole.ptr[owner]
+        owner, sizes, place = self.batch.batch, self.batch.ptr.diff(), whole.place[self.rows]
         query = torch.repeat_interleave(torch.arange(len(self.rows), device=owner.device), sizes[owner])
-        first = pad(sizes[owner].cumsum(0), (1, 0))
+        first = pointers(sizes[owner])
         key = torch.arange(len(query), device=owner.device) - first[query] + self.batch.ptr[owner[query]]
         return (pair_ptr(whole)[owner] + place * whole.ptr.diff()[owner])[query] + place[key]

@@ -18,14 +18,20 @@ from gnnlab.errors import UsageError
 class Search(Sweeper):
     """Trials one after the other, each launched as a job, as `gnnlab.search` proposes them.
 
-    `trials`: how many. `sampler`: tpe, or random. `seed`: of the sampler. `trial`, `folder`: which trial a job is, and
-    of which study; nobody types these.
+    `trials`: how many. `sampler`: tpe, or random. `seed`: of the sampler. `spare`: the first share of a run's epochs,
+    in which it is not given up. `trial`, `folder`: which trial a job is, and of which study; nobody types these.
     """
 
     def __init__(
-        self, trials: int, sampler: search.Sampler, seed: int, trial: int | None = None, folder: str | None = None
+        self,
+        trials: int,
+        sampler: search.Sampler,
+        seed: int,
+        spare: float,
+        trial: int | None = None,
+        folder: str | None = None,
     ) -> None:
-        self.trials, self.sampler, self.seed = trials, sampler, seed
+        self.trials, self.sampler, self.seed, self.spare = trials, sampler, seed, spare
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.loader, self.master = hydra_context.config_loader, config
@@ -41,6 +47,8 @@ class Search(Sweeper):
         for name, value, least in (("trials", self.trials, 1), ("seed", self.seed, 0)):
             if not isinstance(value, int) or value < least:
                 raise UsageError(f"hydra.sweeper.{name}={value} is no whole number of at least {least}.")
+        if not isinstance(self.spare, float | int) or not 0 <= self.spare <= 1:
+            raise UsageError(f"hydra.sweeper.spare={self.spare} is a share of the epochs: from 0 to 1.")
         parsed = OverridesParser.create(config_loader=self.loader).parse_overrides(arguments)
         fixed, searched = search.space(parsed)
         study = search.Search.under(

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from gnnlab.aggregation.reach import ball_sizes
+from gnnlab.aggregation.ball_sizes import ball_sizes
 from gnnlab.batch import Batch
 from gnnlab.nn.conv.gcn import normalised
 from gnnlab.ops import propagate

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from gnnlab.aggregation.reach import DRAWS, WORDS, ball_sizes
+from gnnlab.aggregation.ball_sizes import DRAWS, WORDS, ball_sizes
 from gnnlab.batch import Batch
 from gnnlab.packed import Packed
 from gnnlab.testing import sample

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from gnnlab.aggregation.receptive import depths, hop_scores, released_scores
+from gnnlab.aggregation.hop_scores import depths, hop_scores, released_scores
 from gnnlab.batch import Batch
 from gnnlab.packed import Packed
 from gnnlab.testing import sample

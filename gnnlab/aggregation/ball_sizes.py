@@ -40,7 +40,7 @@ def _count(batch: Batch, hops: int, columns: int) -> np.ndarray:
     """Sums of bits: bit c of a node says whether it is reached from node c of its graph, for c < `columns`."""
     source, rowptr = batch.edges.source.numpy(), batch.rowptr.numpy()
     listens = np.diff(rowptr) > 0
-    place = (torch.arange(batch.num_nodes) - batch.ptr[batch.batch]).numpy()
+    place = batch.place.numpy()
     balls = np.zeros((hops, batch.num_nodes))
     for first in range(0, columns, 64 * WORDS):
         bits = np.zeros((batch.num_nodes, WORDS), np.uint64)
@@ -66,12 +66,11 @@ def _spread(
 
 def _estimate(batch: Batch, hops: int) -> Tensor:
     """(k − 1) / Σ min over k exponential numbers of rate one at each node, the same for the same place in a graph."""
-    place = torch.arange(batch.num_nodes) - batch.ptr[batch.batch]
     total = torch.zeros(hops, batch.num_nodes, dtype=torch.float64)
     for first in range(0, DRAWS, COLUMNS):
         randoms = map(np.random.default_rng, range(first, first + COLUMNS))
         draws = np.stack([random.standard_exponential(batch.max_nodes) for random in randoms], 1)
-        largest, moves = torch.from_numpy(draws).float().clamp(min=1e-30)[place].reciprocal(), True
+        largest, moves = torch.from_numpy(draws).float().clamp(min=1e-30)[batch.place].reciprocal(), True
         for hop in range(hops):
             if moves:
                 before = largest

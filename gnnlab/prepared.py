@@ -1,0 +1,64 @@
+"""From a config to all that a training needs: seed → data → encodings → model → task and methods."""
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from omegaconf import DictConfig
+from torch import nn
+
+from gnnlab.budget import widen
+from gnnlab.config import build
+from gnnlab.datasets.loader import Loader
+from gnnlab.encodings import attach
+from gnnlab.methods import methods
+from gnnlab.nn.lsuv import lsuv
+from gnnlab.ops import backend
+from gnnlab.spec import GraphSpec
+from gnnlab.tasks import Task, make_task
+from gnnlab.trainer import distributed
+from gnnlab.trainer.method import Method
+from gnnlab.trainer.phase import Phase
+from gnnlab.trainer.seed import seed_everything
+
+
+@dataclass
+class Prepared:
+    """Everything a trainer needs, built from the config alone."""
+
+    spec: GraphSpec
+    task: Task
+    loaders: dict[str, Loader]
+    model: nn.Module
+    methods: list[Method]
+    phases: list[Phase]
+
+    @property
+    def last(self) -> Mapping[str, Any]:
+        """The splits that the trained model is evaluated on."""
+        return self.phases[-1].loaders or self.loaders
+
+
+def prepare(cfg: DictConfig) -> Prepared:
+    """Load the data, compute its encodings, build model and task; the seed decides the initial weights."""
+    backend.use(cfg.ops)
+    source = build(cfg.data)
+    splits, spec = build(cfg.dataset, source=source).load()
+    encodings = [build(section) for _, section in sorted((cfg.get("encoding") or {}).items())]
+    splits = attach(encodings, splits, source.cache)
+    loader = partial(build(cfg.loader), seed=cfg.seed, rank=distributed.rank(), world=distributed.world())
+    loaders = {name: loader(packed, shuffle=name == "train") for name, packed in splits.items()}
+    section = deepcopy(cfg.model)
+    if cfg.budget is not None:
+        widen(section, cfg.budget, lambda: build(section, spec=spec, encodings=encodings))
+    seed_everything(cfg.seed)
+    model, task = build(section, spec=spec, encodings=encodings), make_task(spec)
+    if cfg.init == "lsuv":
+        lsuv(model, next(loaders["train"].epoch(0)))
+    chosen = methods(cfg, model, spec, loaders["train"].packed)
+    phases: Sequence[Phase] = [Phase("train", cfg.trainer.max_epochs)]
+    for method in chosen:
+        phases = method.phases(phases, model, loaders)
+    return Prepared(spec, task, loaders, model, chosen, list(phases))

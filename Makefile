@@ -15,7 +15,7 @@ train: $(READY)
 	$(VENV)/bin/python train.py $(ARGS)
 
 test: $(READY)
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 $(ARGS)
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 check: $(READY)
 	$(VENV)/bin/ruff check .

@@ -16,7 +16,7 @@ from torch_geometric.datasets import Actor, WebKB, WikipediaNetwork
 from torch_geometric.utils import coalesce, to_undirected
 
 from gnnlab.datasets.base import RawDataset, node_splits
-from gnnlab.datasets.source import RawFiles, download_only, read_lines
+from gnnlab.datasets.source import RawFiles, download_only, read_arrays, read_lines
 from gnnlab.packed import Packed
 from gnnlab.spec import Feature, GraphSpec
 
@@ -86,8 +86,8 @@ class GeomGCN(RawDataset):
         x, y = read_nodes(folder / "out1_node_feature_label.txt", features, sparse=self.name == "actor")
         lines = read_lines(folder / "out1_graph_edges.txt")[1:]
         edge_index = torch.tensor([[int(end) for end in line.split("\t")] for line in lines]).T
-        with np.load(folder / f"{split}_split_0.6_0.2_{self.fold}.npz") as file:
-            masks = {part: torch.from_numpy(file[f"{part}_mask"]) for part in ("train", "val", "test")}
+        arrays = read_arrays(folder / f"{split}_split_0.6_0.2_{self.fold}.npz")
+        masks = {part: torch.from_numpy(arrays[f"{part}_mask"]) for part in ("train", "val", "test")}
         return node_splits(self.arrange(edge_index, len(x)), x, y, masks)
 
     def arrange(self, edge_index: Tensor, num_nodes: int) -> Tensor:

@@ -4,14 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
-import numpy as np
 import torch
 from torch_geometric.data import download_url
 from torch_geometric.datasets import HeterophilousGraphDataset
 from torch_geometric.utils import to_undirected
 
 from gnnlab.datasets.base import RawDataset, node_splits
-from gnnlab.datasets.source import RawFiles
+from gnnlab.datasets.source import RawFiles, read_arrays
 from gnnlab.packed import Packed
 from gnnlab.spec import Feature, GraphSpec
 
@@ -72,8 +71,8 @@ class Heterophilous(RawDataset):
         )
 
     def read(self, root: Path) -> dict[str, Packed]:
-        with np.load(root / self.name / "raw" / f"{self.name}.npz") as file:
-            found = {name: torch.from_numpy(value) for name, value in file.items()}
+        arrays = read_arrays(root / self.name / "raw" / f"{self.name}.npz")
+        found = {name: torch.from_numpy(value) for name, value in arrays.items()}
         x, y = found["node_features"].float(), found["node_labels"]
         y = y[:, None].float() if self.spec().target == "binary" else y.long()
         edge_index = to_undirected(found["edges"].T.long(), num_nodes=len(x))

@@ -4,14 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch_geometric.datasets import Planetoid as Loader
 from torch_geometric.io import read_planetoid_data
 
 from gnnlab.datasets.base import RawDataset, node_splits
-from gnnlab.datasets.source import RawFiles, download_only
+from gnnlab.datasets.source import RawFiles, download_only, read_arrays
 from gnnlab.packed import Packed
 from gnnlab.spec import Feature, GraphSpec
 
@@ -90,8 +89,8 @@ class PlanetoidGeomGCN(CitationNetwork):
     def read(self, root: Path) -> dict[str, Packed]:
         folder = root / self.name / "geom-gcn" / "raw"
         edge_index, x, y, _ = self.graph(folder)
-        with np.load(folder / self.split_file(int(self.fold))) as file:
-            masks = {split: torch.from_numpy(file[f"{split}_mask"]) for split in ("train", "val", "test")}
+        arrays = read_arrays(folder / self.split_file(int(self.fold)))
+        masks = {split: torch.from_numpy(arrays[f"{split}_mask"]) for split in ("train", "val", "test")}
         return node_splits(edge_index, x, y, masks)
 
     def split_file(self, fold: int) -> str:

@@ -168,14 +168,19 @@ def read_lines(path: Path) -> list[str]:
     return text.splitlines()
 
 
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of an .npz file, by name."""
+    with path.open("rb") as file, np.load(file) as arrays:  # NumPy leaves a damaged one open
+        return dict(arrays)
+
+
 def check_file(path: Path) -> None:
     """Fails where a file alone shows damage: a text cut short, an archive, tensors or a pickle that cannot be read.
 
     Pickles are only opened where a loader of PyG's opens them too.
     """
     if path.suffix == ".npz":
-        with np.load(path) as arrays:
-            dict(arrays)
+        read_arrays(path)
     elif path.suffix == ".gz":
         with gzip.open(path) as file:
             while file.read(1 << 24):

@@ -1,6 +1,6 @@
 """Names right beside what they name in a figure, where a legend would send the eye back and forth."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import fmean
 
 from matplotlib.axes import Axes
@@ -35,45 +35,48 @@ def apart(wanted: Sequence[float], step: float) -> list[float]:
     return [fmean(block) + i * step for i, block in enumerate(block for block in blocks for _ in block)]
 
 
-def beside_points(ax: Axes, points: Sequence[tuple[float, float, str, str]], lift: float) -> None:
-    """Names beside points, (x, y, name, colour) each, `lift` points higher and moved apart where they would meet."""
+def beside_points(ax: Axes, points: Sequence[tuple[float, float, float, str, str]]) -> None:
+    """Names beside points, (x, y, half its error bar, name, colour) each, where they cover least of anything else."""
     figure = ax.get_figure()
     assert figure is not None
-    pixel, edge = 72 / figure.dpi, ax.get_window_extent().x1 * 72 / figure.dpi
-    spots = []
-    for x, y, name, color in points:
-        px, py = ax.transData.transform((x, y)) * pixel
-        width = 4.7 * len(name)
-        left = px - 9 - width if px + 9 + width > edge else px + 9
-        spots.append((left, left + width, px, py, name, color, (x, y)))
-    for column in _columns(sorted(spots)):
-        column.sort(key=lambda spot: spot[3])
-        heights = apart([spot[3] + lift for spot in column], step=11)
-        aligned = max(spot[2] for spot in column) - min(spot[2] for spot in column) < 30
-        start, end = max(spot[0] for spot in column), min(spot[1] for spot in column)
-        for (left, right, x, y, name, color, at), height in zip(column, heights, strict=True):
-            to_left = right < x
-            beside = (end if aligned else right) if to_left else (start if aligned else left)
-            line = {"arrowstyle": "-", "color": FAINT, "lw": 0.6, "relpos": (float(to_left), 0.5), "shrinkB": 3}
-            ax.annotate(
-                name,
-                at,
-                (beside - x, height - y),
-                textcoords="offset points",
-                ha="right" if to_left else "left",
-                va="center_baseline",
-                fontsize=8.5,
-                color=color,
-                arrowprops=line if abs(height - y - lift) > 4 else None,
-            )
+    pixel, frame = 72 / figure.dpi, ax.get_window_extent()
+    inside = frame.x0 * pixel, frame.y0 * pixel, frame.x1 * pixel, frame.y1 * pixel
+    places = [ax.transData.transform([(x, y - bar), (x, y), (x, y + bar)]) * pixel for x, y, bar, _, _ in points]
+    taken = [(x - 5, y - 5, x + 5, y + 5) for _, (x, y), _ in places]
+    taken += [(x - 3, low, x + 3, high) for (x, low), _, (_, high) in places]
+    for (x, y, _, name, color), (_, (px, py), _) in zip(points, places, strict=True):
+        width = 5.2 * len(name)
+
+        def box(spot: tuple[float, float], px: float = px, py: float = py, width: float = width) -> Box:
+            return px + spot[0], py + spot[1] - 6, px + spot[0] + width, py + spot[1] + 6
+
+        def cost(spot: tuple[float, float], box: Callable = box, px: float = px, width: float = width) -> float:
+            covered = sum(_common(box(spot), other) for other in taken)
+            beyond = 12 * width - _common(box(spot), inside)
+            return covered + 3 * beyond + abs(spot[1]) + 4 * (spot[0] < 0)
+
+        spots = [(dx, 11.0 * step) for step in range(-4, 5) for dx in (9.0, -9 - width)]
+        dx, dy = min([*spots, (-width / 2, 12.0), (-width / 2, -12.0)], key=cost)
+        taken.append(box((dx, dy)))
+        line = {"arrowstyle": "-", "color": FAINT, "lw": 0.6, "relpos": (float(dx < 0), 0.5), "shrinkB": 3}
+        ax.annotate(
+            name,
+            (x, y),
+            (dx, dy),
+            textcoords="offset points",
+            va="center_baseline",
+            fontsize=8.5,
+            color=color,
+            arrowprops=line if abs(dy) > 12 else None,
+        )
 
 
-def _columns(spots: Sequence[tuple]) -> list[list[tuple]]:
-    """Spots (left, right, …) in ascending order, those together whose widths overlap."""
-    columns: list[list[tuple]] = []
-    for spot in spots:
-        if columns and spot[0] < max(other[1] for other in columns[-1]):
-            columns[-1].append(spot)
-        else:
-            columns.append([spot])
-    return columns
+Box = tuple[float, float, float, float]
+"""Left, bottom, right, top."""
+
+
+def _common(one: Box, other: Box) -> float:
+    """The area that two boxes share."""
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    return max(width, 0.0) * max(height, 0.0)

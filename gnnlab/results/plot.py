@@ -121,14 +121,14 @@ def pareto(runs: Sequence[Run], by: Sequence[str] = (), metric: str = "test", co
             ax.set(xlabel=SHORT.get(cost, cost), ylabel=f"{title(first, metric)} {'↑' if maximize else '↓'}")
             ax.margins(0.2, 0.12)
             named = [
-                (x, y, label, INK if i in best else FAINT)
-                for i, (label, (x, y, _)) in enumerate(points.items())
+                (x, y, spread, label, INK if i in best else FAINT)
+                for i, (label, (x, y, spread)) in enumerate(points.items())
                 if i in best or len(points) <= 2 * MOST
             ]
-            marked.append((named, 6 if maximize else -6))
+            marked.append(named)
         settle(figure)
-        for ax, (named, lift) in zip(axes, marked, strict=True):
-            beside_points(ax, named, lift)
+        for ax, named in zip(axes, marked, strict=True):
+            beside_points(ax, named)
     return figure
 
 

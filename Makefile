@@ -38,7 +38,7 @@ docs: $(VENV)/.docs
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build -q $(ARGS)
 
 notebooks: $(VENV)/.notebooks
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --nbmake --nbmake-kernel=python3 notebooks $(ARGS)
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --nbmake --nbmake-kernel=python3 --nbmake-timeout=600 notebooks $(ARGS)
 
 $(VENV)/.docs $(VENV)/.notebooks: $(VENV)/.%: $(READY)
 	@$(VENV)/bin/pip install -qq --disable-pip-version-check -c constraints.txt -e ".[$*]"

@@ -30,8 +30,7 @@ class TrainedRun(Run):
 
     def composed(self) -> DictConfig:
         """Its config as `compose` gave it, checked."""
-        later = {"ops": "auto", "budget": None, "init": "default"}  # settings that runs of earlier versions do not have
-        cfg = OmegaConf.create({**later, **self.config})
+        cfg = OmegaConf.create(self.config)
         check(cfg, allow=self.allow)
         return cfg
 

@@ -6,10 +6,11 @@ row in a table.
 
 import hashlib
 import json
+from typing import Any
 
 from omegaconf import DictConfig
 
-from gnnlab.config.sections import plain
+from gnnlab.config.sections import LISTS, plain
 
 LEFT_OUT = (
     "seed",
@@ -29,6 +30,17 @@ LEFT_OUT = (
 
 UNSAID = {"budget": None, "init": "default", "trainer.choose": "metric", "trainer.pad": None}
 """Settings that came later: at their defaults, the name is what it was."""
+
+
+def completed(config: dict[str, Any]) -> dict[str, Any]:
+    """A configuration of an earlier version, with the settings that came later as they were then."""
+    later = {"ops": "auto", **{group: {} for group in LISTS}, **UNSAID}
+    for path, default in later.items():
+        *parents, key = path.split(".")
+        section = config.get(parents[0]) if parents else config
+        if isinstance(section, dict):
+            section.setdefault(key, default)
+    return config
 
 
 def config_hash(cfg: DictConfig) -> str:

@@ -18,7 +18,7 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
-from gnnlab.config.hashing import config_hash
+from gnnlab.config.hashing import completed, config_hash
 from gnnlab.config.sections import leaves, plain
 from gnnlab.errors import UsageError
 from gnnlab.files import replacing
@@ -179,7 +179,7 @@ def _begun_with(path: Path) -> str | None:
 
 
 def _checked(path: Path, cfg: DictConfig) -> Path:
-    there, here = dict(leaves(read(path).config)), dict(leaves(plain(cfg)))
+    there, here = dict(leaves(read(path).config)), dict(leaves(completed(plain(cfg))))
     changed = [
         key
         for key in sorted(there | here)

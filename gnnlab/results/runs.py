@@ -8,7 +8,7 @@ from typing import Any, TypeGuard
 
 import yaml
 
-from gnnlab.config.hashing import LEFT_OUT
+from gnnlab.config.hashing import LEFT_OUT, completed
 from gnnlab.config.sections import leaves
 from gnnlab.errors import UsageError
 
@@ -127,7 +127,7 @@ def read(folder: Path) -> Run:
         raise UsageError(f"Cannot read {folder / 'config.yaml'}: {error}") from error
     if not isinstance(config, dict) or "seed" not in config:
         raise UsageError(f"{folder / 'config.yaml'} is not the configuration of a run. Remove that folder.")
-    return Run(folder, config, read_result(folder))
+    return Run(folder, completed(config), read_result(folder))
 
 
 def newest(runs: Iterable[Run]) -> list[Run]:

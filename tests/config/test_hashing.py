@@ -1,9 +1,10 @@
 """The hash names the experiment, not the run."""
 
 import pytest
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from gnnlab.config import config_hash
+from gnnlab.config.hashing import completed
 
 CONFIG = {
     "seed": 0,
@@ -45,6 +46,14 @@ def test_it_ignores_what_does_not_decide_results(path: str, value: object) -> No
 @pytest.mark.parametrize(("path", "value"), [("trainer.max_epochs", 4), ("model.dim", 9), ("dataset.name", "b")])
 def test_it_tells_experiments_apart(path: str, value: object) -> None:
     assert config_hash(changed(path, value)) != config_hash(DictConfig(CONFIG))
+
+
+def test_a_config_of_an_earlier_version_is_completed_and_keeps_its_name() -> None:
+    earlier = OmegaConf.create(CONFIG)
+    later = OmegaConf.create(completed(OmegaConf.to_container(earlier)))
+    assert (later.ops, later.trainer.choose, later.encoding) == ("auto", "metric", {})
+    later.pop("encoding")  # its absence had another name
+    assert config_hash(later) == config_hash(earlier)
 
 
 def test_the_order_of_keys_does_not_matter() -> None:

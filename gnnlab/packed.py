@@ -247,7 +247,7 @@ class Packed:
 
 
 def _kind(key: str, rows: list[int], counts: dict[str, list[int]], level: Level) -> str:
-    """What an attribute with so many `rows` in each graph belongs to."""
+    """What an attribute belongs to, by its `rows` in each graph."""
     kinds = (
         (level,) if key == "y" else ("edge", "node", "graph") if key.startswith("edge") else ("node", "edge", "graph")
     )

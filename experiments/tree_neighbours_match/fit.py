@@ -1,4 +1,4 @@
-"""How much of the training trees of Tree-NeighborsMatch a model can fit, in so many CPU seconds of one thread.
+"""How much of the training trees of Tree-NeighborsMatch a model can fit in a number of CPU seconds of one thread.
 
 python experiments/tree_neighbours_match/fit.py --depth 4 --seconds 40 model=mpnn model/conv=gin
 

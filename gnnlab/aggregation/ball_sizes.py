@@ -1,4 +1,4 @@
-"""From how many nodes of its graph a node can be reached in so many steps, itself among them: how large its ball is.
+"""The size of a node's ball: from how many nodes of its graph, itself among them, it can be reached within ℓ steps.
 
 Exactly in graphs of up to `EXACT` nodes, with a bit for each node; in larger ones estimated, in memory that grows with
 nodes and edges alone: every node draws k numbers, and the smallest in a ball tell its size (Cohen, "Size-estimation

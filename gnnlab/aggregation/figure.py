@@ -127,7 +127,7 @@ def field(batch: Batch, depth: Tensor, node: int, end: End = "destination") -> t
 
 
 def ball(batch: Batch, node: int, hops: int) -> Tensor:
-    """The nodes within so many steps against the edges, the nearest `MOST` of them, `node` first."""
+    """The nodes within `hops` steps against the edges, the nearest `MOST` of them, `node` first."""
     found, ring = torch.tensor([node]), torch.tensor([node])
     source, target = batch.edge_index
     for _ in range(hops):

@@ -36,7 +36,7 @@ def released_scores(batch: Batch, weight: Tensor, hops: int) -> Iterator[Tensor]
 
 
 def depths(batch: Batch, weight: Tensor, beta: float, layers: int, released: bool = False) -> Tensor:
-    """[N] in 1 … `layers`: the first so many layers in which a node listens to its neighbours.
+    """[N] in 1 … `layers`: the number of first layers in which a node listens to its neighbours.
 
     The last hop whose score is above `beta` times that of hop 0, and 1 where there is none. As `released`, hops
     count from the second layer on, so the last one is never asked for, and a node listens in two layers at least.

@@ -17,7 +17,7 @@ from gnnlab.trainer.method import Splits
 
 
 class NodeDepth(Aggregation):
-    """Every node has a depth, 1 … `layers`: it listens to its neighbours in so many layers, then to itself alone."""
+    """Every node has a depth, 1 … `layers`: up to that layer it listens to its neighbours, then to itself alone."""
 
     static_shapes: ClassVar[bool] = False  # that all edges are kept is read from the values
     end: End = "destination"

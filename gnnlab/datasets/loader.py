@@ -21,7 +21,7 @@ Bounds = list[tuple[int, int]]
 class Loader:
     """Batches of at most `batch_size` graphs, `max_nodes` nodes and `max_edges` edges, whichever is met first.
 
-    `limit`: only so many graphs, evenly spread over the split. `shuffle` (training): the order of an epoch
+    `limit`: that many graphs, evenly spread over the split. `shuffle` (training): the order of an epoch
     is fixed by (seed, epoch); else (evaluation) it is that of the split. Over `world` processes the batches
     are the same, each cut into `world` contiguous parts: all ranks make the steps that one process makes.
     A part is empty where a batch has too few graphs; that of rank 0 never is.

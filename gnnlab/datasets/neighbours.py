@@ -31,7 +31,7 @@ class NeighbourLoader(Loader):
 
     A batch is the subgraph of the edges drawn for `batch_size` nodes of the split, which its `mask` marks; `fanouts`:
     edges drawn for a node, hop by hop. `eval_fanouts`: the same in evaluation, null: it is on the whole graph at once.
-    `limit`: only so many nodes, evenly spread over the split. The batches of an epoch depend on (seed, epoch) alone;
+    `limit`: that many nodes, evenly spread over the split. The batches of an epoch depend on (seed, epoch) alone;
     over `world` processes each is cut into as many parts. Only rows that are drawn are read: features may be mapped
     from a file that is larger than memory.
     """
@@ -128,7 +128,7 @@ def read_here_and_there(value: Tensor) -> None:
 
 
 def draw(rowptr: NDArray, nodes: NDArray, fanout: int, random: np.random.Generator) -> NDArray:
-    """Edges into each of `nodes`: all where they are at most `fanout` or it is -1, else so many, each set as likely.
+    """Edges into each of `nodes`: all where they are at most `fanout` or it is -1, else `fanout`, each set as likely.
 
     By Floyd's algorithm, for all nodes at once (Bentley and Floyd, "A Sample of Brilliance", CACM 1987): the i-th pick
     is among the first d − fanout + i edges, and is the last of these if it was taken before.

@@ -32,7 +32,7 @@ PATTERNS = 100
 
 @dataclass(frozen=True)
 class BlockModels(Dataset):
-    """Graphs of one recipe, so many in each split; `seed` decides them all."""
+    """Graphs of one recipe, with a number for each split; `seed` decides them all."""
 
     gives: ClassVar[tuple[str, ...]] = ("node_level", "undirected")
 

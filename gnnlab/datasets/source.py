@@ -50,7 +50,7 @@ class DataSource:
         """The `files` of PyG's dataset root `home`, all present.
 
         `fetch(folder)` downloads them into a folder laid out as `home`. Raises `UsageError` where they
-        are not to be had.
+        are not available.
         """
         raw = RawFiles(self.root / home, tuple(files))
         if raw.missing():

@@ -42,7 +42,7 @@ class MultiHead(nn.Module):
 
     @abstractmethod
     def flops(self, nodes: Tensor, edges: Tensor, heads: int) -> Tensor:
-        """FLOPs of the products with `heads` heads, for graphs of so many nodes and edges each, [G] both."""
+        """FLOPs of the products with `heads` heads, for graphs of `nodes` [G] and `edges` [G]."""
 
 
 def columns(heads: Tensor, num_heads: int, width: int) -> Tensor:

@@ -19,7 +19,7 @@ from gnnlab.ops.define import differentiable, kernel
 from gnnlab.ops.random import fresh_seed, keep_groups, scale
 
 QUERIES, KEYS = 32, 4
-"""A group of 128 dropout decisions is for a tile of so many queries and keys."""
+"""A group of 128 dropout decisions is for a tile of `QUERIES` queries and `KEYS` keys."""
 
 
 def attention(qkv: Tensor, batch: Batch, num_heads: int, dropout: float = 0.0, bias: Tensor | None = None) -> Tensor:

@@ -14,7 +14,7 @@ from gnnlab.trainer.phase import Phase
 class Magnitude(OneShot):
     """One-shot magnitude pruning (Han et al. 2015) of the trained model, by a `rule`, and training of what is left.
 
-    global: the smallest of all layers go. uniform, uniform_plus, erk: so many of each layer, see
+    global: the smallest of all layers go. uniform, uniform_plus, erk: a share of each layer, see
     `gnnlab.pruning.allocation`. lamp: the lowest LAMP scores go.
     """
 

@@ -58,7 +58,7 @@ class RateDistortion(OneShot):
     def _change(
         self, model: nn.Module, batches: Sequence[Batch], before: Tensor, weights: list[Tensor], kept: list[int]
     ) -> float:
-        """The mean squared change of the outputs with so many of `weights` kept; these are as before afterwards."""
+        """The mean squared change of the outputs with `kept` of the `weights` left; these are as before afterwards."""
         saved = [weight.clone() for weight in weights]
         for weight, mask in zip(weights, largest(weights, kept), strict=True):
             weight.mul_(mask)

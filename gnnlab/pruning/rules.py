@@ -1,4 +1,4 @@
-"""Which weights stay, by a rule's name: by magnitude, all layers together or so many of each, or by LAMP."""
+"""Which weights stay, by a rule's name: by magnitude, over all layers together or within each, or by LAMP."""
 
 from collections.abc import Iterable, Sequence
 from typing import Literal
@@ -30,5 +30,5 @@ def check(rule: Rule, weights: Iterable[Tensor], count: int) -> None:
 
 
 def largest(weights: Sequence[Tensor], counts: Sequence[int]) -> list[Tensor]:
-    """Masks of the largest weights of each layer, so many of each."""
+    """Masks of the largest weights of each layer, as many as `counts` says."""
     return [highest([weight.abs()], count)[0] for weight, count in zip(weights, counts, strict=True)]

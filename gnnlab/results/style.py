@@ -45,7 +45,7 @@ LOOK: dict[Any, Any] = {
 
 @contextmanager
 def panels(heights: dict[str, float]) -> Iterator[tuple[Figure, list[Axes]]]:
-    """A figure with a panel under another for each title, so many inches high, in the look of this file."""
+    """A figure with one panel under another, by title, of the given height in inches, in the look of this file."""
     with matplotlib.rc_context(LOOK):
         figure = Figure(figsize=(4.4, sum(heights.values())), layout="constrained")
         FigureCanvasAgg(figure)

@@ -68,7 +68,7 @@ def between_classes(prediction: Tensor, y: Tensor) -> Tensor:
 def sinkhorn(a: Tensor, b: Tensor, eps: float = 1e-3, iterations: int = 10) -> Tensor:
     """Cost of the transport of the points a [n, C], of equal weights, to b [m, C]: Σ P_ij ‖a_i − b_j‖².
 
-    P solves the problem with entropy `eps`, after so many of Sinkhorn's iterations in the log domain (Cuturi, 2013), in
+    P solves the problem with entropy `eps`, after some of Sinkhorn's iterations in the log domain (Cuturi, 2013), in
     float64.
     """
     cost = (a.double()[:, None] - b.double()).square().sum(-1)

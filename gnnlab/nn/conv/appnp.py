@@ -10,7 +10,7 @@ from gnnlab.ops import propagate
 
 
 class APPNP(Conv):
-    """APPNP (Gasteiger et al. 2019): personalised PageRank, in so many `steps`, of a linear map of the nodes.
+    """APPNP (Gasteiger et al. 2019): `steps` steps of personalised PageRank, of a linear map of the nodes.
 
     z⁰ = W x + b, z^{k+1} = (1 - α) Â z^k + α z⁰, x' = z^K with GCN's Â, self-loops included: one such layer is the
     paper's network, after its perceptron.

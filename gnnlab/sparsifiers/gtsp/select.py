@@ -20,7 +20,7 @@ EQUAL = 5
 
 
 def counts(nodes: Tensor, keep: Tensor | float) -> Tensor:
-    """k of graphs with so many nodes, int64; none of a graph that has none."""
+    """k for graphs of these numbers of nodes, int64; 0 for a graph that has none."""
     most = (nodes.double() * keep - 1e-6).ceil().long()
     return torch.minimum(most.clamp(min=1), nodes)
 

@@ -18,7 +18,7 @@ def made(layers: int = 3) -> GCNII:
 
 def test_its_layers_are_those_of_the_conv() -> None:
     model, batch, conv = made(), sample().batch(), GCNIIConv(64, depth=3)
-    conv.load_state_dict({f"linears.{i}.weight": layer.linear.weight for i, layer in enumerate(model.layers)})
+    conv.layers.load_state_dict(model.layers.state_dict())
     states = conv(model.nodes(batch).relu(), None, batch)[0]
     assert_close(model(batch), model.head([states], batch))
 

@@ -43,9 +43,9 @@ def test_appnp_of_no_steps_is_its_linear_map() -> None:
 
 def test_gcnii_equals_pyg() -> None:
     ours, h = GCNII(6, 3, 0.3, 0.7).double(), X
-    for layer, linear in enumerate(ours.linears, start=1):
-        peer = GCN2Conv(6, 0.3, 0.7, layer).double()
-        peer.weight1.data.copy_(linear.weight.T)
+    for number, layer in enumerate(ours.layers, start=1):
+        peer = GCN2Conv(6, 0.3, 0.7, number).double()
+        peer.weight1.data.copy_(layer.linear.weight.T)
         h = peer(h, X, BATCH.edge_index).relu()
     torch.testing.assert_close(ours(X, None, BATCH)[0], h)
 

@@ -5,7 +5,7 @@ from math import inf
 from typing import Any
 
 from gnnlab.config.nearest import did_you_mean, nearest_path, paths
-from gnnlab.config.sections import leaves
+from gnnlab.config.sections import LISTS, leaves
 from gnnlab.errors import UsageError
 from gnnlab.results.runs import Run, decides
 
@@ -13,12 +13,17 @@ PAIR = ("dataset", "model")
 
 
 def telling(runs: Sequence[Run]) -> list[str]:
-    """Dataset, model, and the overrides that tell runs of one such pair apart; all differing keys if those do not."""
+    """Dataset, model, and the overrides that tell runs of one such pair apart; all differing keys if those do not.
+
+    Of encodings, which there are; their settings only where the same ones are everywhere.
+    """
     overrides = (text for run in runs for text in run.result.get("overrides", ()))
     keys = _differing(runs, (text.partition("=")[0].lstrip("+~").partition("@")[0] for text in overrides))
     if len({tuple(text(run, key) for key in keys) for run in runs}) == len({run.hash for run in runs}):
         return keys
-    return _differing(runs, (key for run in runs for key, _ in leaves(run.config)))
+    groups = {group for group in LISTS if len({text(run, group) for run in runs}) > 1}
+    settings = (key for run in runs for key, _ in leaves(run.config))
+    return _differing(runs, (group if (group := key.split(".")[0]) in groups else key for key in settings))
 
 
 def constant(runs: Sequence[Run], keys: Sequence[str]) -> dict[str, str]:

@@ -42,6 +42,16 @@ def test_markdown_is_aligned_and_states_its_rules(make_run, tmp_path):
     assert "test mae at the epoch of best validation mae" in text
 
 
+def test_runs_made_from_python_are_told_apart_by_their_encodings(make_run, tmp_path):
+    """Nothing was typed: no overrides."""
+    spe = {"_target_": "gnnlab.encodings.spe.SPE", "k": 8}
+    make_run(0.1)
+    make_run(0.2, encoding__spe=spe)
+    table = tabulate(load(tmp_path))
+    assert table.labels == ["encoding", "config"]
+    assert [row.labels[0] for row in table.rows] == ["rwse", "rwse+spe"]
+
+
 def test_latex_escapes_and_balances(make_run, tmp_path):
     make_run(0.1, overrides=("trainer.max_epochs=5",), trainer__max_epochs=5)
     make_run(0.2, overrides=("trainer.max_epochs=6",), trainer__max_epochs=6)

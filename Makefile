@@ -3,6 +3,7 @@
 #   make report FOLDER=runs: report.html, a page over a folder of runs
 #   make docs: the documentation, in site/    make notebooks: runs each from top to bottom
 #   make cuda: the kernels for GPUs compile and load (needs nvcc, no GPU)    make sanitize: the sanitizers find nothing
+SHELL := /bin/bash -o pipefail
 PYTHON ?= python3
 ARGS ?=
 FOLDER ?= runs
@@ -47,5 +48,6 @@ $(VENV)/.docs $(VENV)/.notebooks: $(VENV)/.%: $(READY)
 $(READY): pyproject.toml setup.py constraints.txt
 	@echo "Installing gnnlab into $(VENV) (once, a few minutes)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(VENV)/bin/pip install -qq --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@$(VENV)/bin/pip install --progress-bar off --disable-pip-version-check -c constraints.txt -e ".[dev]" \
+	  | grep --line-buffered -oE "^(Collecting|Installing) [^(]{1,60}"
 	@touch $@

@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from gnnlab.config import build, config_hash
 from gnnlab.config.sections import plain
+from gnnlab.datasets.check import num_examples
 from gnnlab.errors import UsageError
 from gnnlab.ops.flops import flops_per_graph, sums_per_graph
 from gnnlab.prepared import prepare
@@ -78,9 +79,10 @@ def train(cfg: DictConfig, folder: Path, resume: bool, watch: Callable[[int, flo
     trainer = build(cfg.trainer)
     made = prepare(cfg)
     size = sum(parameter.numel() for parameter in made.model.parameters())
-    counts = ", ".join(f"{name} {loader.packed.num_graphs:,}" for name, loader in made.loaders.items())
+    counts = ", ".join(f"{name} {num_examples(loader.packed):,}" for name, loader in made.loaders.items())
+    of = "nodes" if "mask" in made.loaders["train"].packed.node else "graphs"
     if distributed.rank() == 0:
-        notice.info("%s: %s parameters; graphs: %s", folder, f"{size:,}", counts)
+        notice.info("%s: %s parameters; %s: %s", folder, f"{size:,}", of, counts)
     fit = trainer.fit(
         made.model,
         made.task,

@@ -17,6 +17,8 @@ BLOCK = 1 << 16
 def check_split(split: str, packed: Packed, spec: GraphSpec) -> None:
     """Raises `UsageError` with data set, split and graph number at the first value that does not fit `spec`."""
     where = f"{spec.name}, split {split}"
+    if not num_examples(packed):
+        raise UsageError(f"{where} is empty: every split needs something to train or to be evaluated on.")
     nodes = Rows(where, packed.ptr)
     edges = Rows(where, packed.edge_ptr)
     nodes.check_feature("x", packed.node.get("x"), spec.node)
@@ -29,6 +31,12 @@ def check_split(split: str, packed: Packed, spec: GraphSpec) -> None:
         edges.check_targets(packed.edge.get("y"), spec)
     else:
         Rows(where, torch.arange(packed.num_graphs + 1)).check_targets(packed.graph.get("y"), spec)
+
+
+def num_examples(packed: Packed) -> int:
+    """The graphs of a split, or its nodes where it is a part of one graph."""
+    mask = packed.node.get("mask")
+    return packed.num_graphs if mask is None else int(mask.sum())
 
 
 @dataclass(frozen=True)

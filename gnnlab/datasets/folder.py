@@ -59,7 +59,7 @@ class Folder(Dataset):
             if "one_graph" in self.gives and graphs.num_graphs != 1:
                 raise UsageError(f"it holds {graphs.num_graphs} graphs, not one (dataset=folder_nodes takes several)")
         except Exception as error:  # whatever a damaged file makes of its reader
-            reason = str(error) if isinstance(error, UsageError) else f"{type(error).__name__}: {error}"
+            reason = str(error).rstrip(".") if isinstance(error, UsageError) else f"{type(error).__name__}: {error}"
             raise UsageError(
                 f"dataset.path={self.path} cannot be read: {reason}. The formats are those of {read_folder.__module__}."
             ) from error

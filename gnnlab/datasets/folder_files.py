@@ -77,9 +77,9 @@ def read_tables(folder: Path) -> Packed:
                 f"{file} is missing; a folder holds nodes.csv, edges.csv and graphs.csv, or graphs.pt, or arrays"
             )
     alone = not (folder / "graphs.csv").is_file()
-    graphs = pd.DataFrame(index=[0]) if alone else pd.read_csv(folder / "graphs.csv")
-    nodes = sorted_by_graph(folder / "nodes.csv", len(graphs), ())
-    edges = sorted_by_graph(folder / "edges.csv", len(graphs), ("source", "target"))
+    graphs = pd.DataFrame(index=[0]) if alone else read_table(folder / "graphs.csv", (), "y")
+    nodes = sorted_by_graph(folder / "nodes.csv", len(graphs), (), "xy")
+    edges = sorted_by_graph(folder / "edges.csv", len(graphs), ("source", "target"), "e")
     return Packed.from_tensors(
         torch.from_numpy(np.bincount(nodes["graph"], minlength=len(graphs))),
         torch.from_numpy(np.bincount(edges["graph"], minlength=len(graphs))),
@@ -90,24 +90,40 @@ def read_tables(folder: Path) -> Packed:
     )
 
 
-def sorted_by_graph(path: Path, num_graphs: int, needed: tuple[str, ...]) -> Any:
-    """A table with the column `graph` and those `needed`, graph after graph."""
+def read_table(path: Path, needed: tuple[str, ...], letters: str) -> Any:
+    """A table with the columns `needed`, and others that begin with one of these letters: numbers."""
     import pandas as pd
 
-    table = pd.read_csv(path)
-    if num_graphs == 1 and "graph" not in table:
+    found = pd.read_csv(path)
+    for name in needed:
+        if name not in found:
+            raise UsageError(f"{path.name} has no column {name!r}; it has: {', '.join(found)}")
+    for name in found:
+        if name[0] in letters and name not in needed:
+            numbers: Any = pd.to_numeric(found[name], errors="coerce")
+            wrong = numbers.isna() & found[name].notna()
+            if wrong.any():
+                row = int(wrong.argmax())
+                raise UsageError(f"{path.name}, line {row + 2}, column {name}: {found[name][row]!r} is no number")
+        elif name not in ("graph", "split", *needed):
+            begins = f"begins with none of {', '.join(letters)}"
+            raise UsageError(f"{path.name} has a column {name!r}, which {begins}: {letters[0]}_{name}? Or drop it")
+    return found
+
+
+def sorted_by_graph(path: Path, num_graphs: int, needed: tuple[str, ...], letters: str) -> Any:
+    """A table with the column `graph` and those `needed`, graph after graph."""
+    table = read_table(path, ("graph", *needed) if num_graphs > 1 else needed, letters)
+    if "graph" not in table:
         table["graph"] = 0
-    for name in ("graph", *needed):
-        if name not in table:
-            raise UsageError(f"{path.name} has no column {name!r}; it has: {', '.join(table)}")
     if not table["graph"].between(0, num_graphs - 1).all():
         raise UsageError(f"{path.name} names a graph that is not one of the {num_graphs}: number 0 … {num_graphs - 1}")
     return table.sort_values("graph", kind="stable")
 
 
-def columns(table: Any, letter: str, name: str) -> dict[str, Tensor]:
+def columns(rows: Any, letter: str, name: str) -> dict[str, Tensor]:
     """The columns that begin with `letter`, as one attribute; whole numbers as int64. Nothing where there are none."""
-    chosen = table[[column for column in table if column.startswith(letter)]].to_numpy()
+    chosen = rows[[column for column in rows if column.startswith(letter)]].to_numpy()
     if chosen.shape[1] == 0:
         return {}
     whole = np.issubdtype(chosen.dtype, np.integer)
@@ -121,5 +137,6 @@ def numbered(splits: Any) -> dict[str, Tensor]:
         return {}
     for split in splits:
         if split not in SPLITS:
-            raise UsageError(f"There is no split {split!r}; train, val or test")
+            missing = "a row has no split" if split != split else f"there is no split {split!r}"
+            raise UsageError(f"{missing}; train, val or test")
     return {"split": torch.tensor([SPLITS.index(split) for split in splits])}

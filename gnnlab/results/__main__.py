@@ -28,9 +28,11 @@ def _parser() -> argparse.ArgumentParser:
         "python -m gnnlab.results", description="Tables and figures over runs, and checks."
     )
     commands = parser.add_subparsers(required=True)
+    where = "only runs of which this is true: dataset=zinc,optimizer.lr=0.001"
 
     table = commands.add_parser("table", help="mean ± std (n) over seeds and folds, a row per configuration")
     table.add_argument("folder", type=Path, help="a folder of runs")
+    table.add_argument("--where", metavar="KEY=VALUE,KEY=VALUE", help=where)
     rows = "rows by these keys: model,optimizer.lr"
     table.add_argument("--by", type=_names, default=[], metavar="KEY,KEY", help=rows)
     table.add_argument("--columns", type=_names, default=[], metavar="KEY,KEY", help="columns by these keys: dataset")
@@ -50,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
 
     plot = commands.add_parser("plot", help="curves: over epochs; bars: an ablation; pareto: test against cost")
     plot.add_argument("folder", type=Path, help="a folder of runs")
+    plot.add_argument("--where", metavar="KEY=VALUE,KEY=VALUE", help=where)
     plot.add_argument("kind", choices=("curves", "bars", "pareto"))
     plot.add_argument("-o", dest="file", type=Path, metavar="FILE", help="KIND.svg by default; .png and .pdf too")
     plot.add_argument("--by", type=_names, default=[], metavar="KEY,KEY", help="one line, bar or point per value")
@@ -64,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
 
     report = commands.add_parser("report", help="one HTML page with all of it, to be opened offline")
     report.add_argument("folder", type=Path, help="a folder of runs")
+    report.add_argument("--where", metavar="KEY=VALUE,KEY=VALUE", help=where)
     report.add_argument("-o", dest="file", type=Path, default=Path("report.html"), metavar="FILE")
     report.set_defaults(run=_report)
 
@@ -84,8 +88,16 @@ def _names(text: str) -> list[str]:
     return text.split(",")
 
 
+def _chosen(options: argparse.Namespace) -> list[Run]:
+    """The runs of the folder, those alone of which `--where` is true."""
+    from gnnlab.results.compare import select
+
+    runs = load(options.folder)
+    return select(runs, options.where) if options.where else runs
+
+
 def _table(options: argparse.Namespace) -> int:
-    table = tabulate(load(options.folder), options.by, options.metric, options.columns, options.costs)
+    table = tabulate(_chosen(options), options.by, options.metric, options.columns, options.costs)
     print(FORMATS[options.format](table), end="")
     return 0
 
@@ -116,7 +128,7 @@ def _plot(options: argparse.Namespace) -> int:
         raise UsageError(f"--cost belongs to pareto, not to {options.kind}.")
     chosen = {name: value for name in ("metric", "cost") if (value := getattr(options, name))}
     file = options.file or Path(f"{options.kind}.svg")
-    save(FIGURES[options.kind](load(options.folder), by=options.by, **chosen), file)
+    save(FIGURES[options.kind](_chosen(options), by=options.by, **chosen), file)
     print(file)
     return 0
 
@@ -135,7 +147,7 @@ def _report(options: argparse.Namespace) -> int:
     from gnnlab.files import replacing
     from gnnlab.results.report import report
 
-    page = report(load(options.folder), f"Runs in {options.folder.resolve().name}")
+    page = report(_chosen(options), f"Runs in {options.folder.resolve().name}")
     options.file.parent.mkdir(parents=True, exist_ok=True)
     with replacing(options.file) as draft:
         draft.write_text(page)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from textwrap import shorten
 
+from gnnlab.errors import UsageError
 from gnnlab.results.keys import check, constant, named, order, telling, text, unique
 from gnnlab.results.published import Match, beside, cells
 from gnnlab.results.runs import Run, newest
@@ -77,6 +78,10 @@ def tabulate(
     ]
     costs = (() if columns else COSTS) if costs is None else costs
     prices = [Column(columns, place, name) for name in costs for place in places]
+    for group in _split(complete, [*by, *columns]).values() if by else ():
+        if len(mixed := unique(text(run, "dataset") for run in group)) > 1:
+            rows = f"--by {','.join(by)} would mix {', '.join(mixed)} in a row"
+            raise UsageError(f"{rows}: add dataset to --by or --columns.")
     labels, same = _labels(complete, by, columns, mixed="test" in names)
 
     known = cells()

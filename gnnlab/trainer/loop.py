@@ -37,6 +37,7 @@ from gnnlab.trainer.state import FitResult, State
 from gnnlab.weights import copy_of
 
 HOW_TO_LOOK = "trainer.detect_anomaly=true names the operation; a lower optimizer.lr or trainer.clip may help."
+ONE_CLASS = "do all targets of the validation split lie in one class? Give it some of each."
 SMALLER_BATCHES = "Lower loader.batch_size, or set loader.max_nodes or loader.max_edges."
 
 
@@ -240,6 +241,8 @@ class Fit:
             row.update({f"val/{name}": value for name, value in learner.evaluate(self.loaders["val"]).items()})
             if not math.isfinite(row["val/loss"]):
                 raise NotFinite("validation loss", row["val/loss"], behind=1)
+            if math.isnan(row[self.metric]):
+                raise UsageError(f"{self.metric} has no value, so no epoch can be chosen: {ONE_CLASS}")
             self.choose_best(row)
         learner.scheduler.step(row.get(self.metric))
         if not early and settings.patience is not None and state.stale >= settings.patience:

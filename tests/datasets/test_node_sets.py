@@ -25,11 +25,12 @@ def write_heterophilous(root: Path, name: str) -> None:
     path = root / "HeterophilousGraphDataset" / name / "raw" / f"{name}.npz"
     path.parent.mkdir(parents=True)
     features, classes = SIZES[name]  # pyright: ignore[reportArgumentType]
-    masks = np.arange(classes) % 3 == np.arange(3)[:, None]
+    nodes = np.arange(max(classes, 3))
+    masks = nodes % 3 == np.arange(3)[:, None]
     np.savez(
         path,
-        node_features=np.eye(classes, features, dtype=np.float32),
-        node_labels=np.arange(classes),
+        node_features=np.eye(len(nodes), features, dtype=np.float32),
+        node_labels=nodes % classes,
         edges=np.array([[0, 1]]),
         **{f"{split}_masks": np.tile(masks[i], (10, 1)) for i, split in enumerate(("train", "val", "test"))},
     )

@@ -227,3 +227,15 @@ def test_latex_is_a_table_of_booktabs_with_every_special_sign_escaped(make_run, 
     assert body.count("{") - body.count(r"\{") == body.count("}") - body.count(r"\}")
     assert "±" not in body
     assert "config" not in body
+
+
+def test_a_row_never_mixes_data_sets_and_runs_can_be_chosen(make_run, tmp_path, capsys):
+    make_run(0.1, overrides=("dataset=zinc",))
+    make_run(0.3, dataset___target_="gnnlab.datasets.zinc.ZINCFull", overrides=("dataset=zinc_full",), seed=1)
+    for folder, name in zip(sorted(tmp_path.rglob("result.json")), ("zinc", "zinc_full"), strict=True):
+        result = json.loads(folder.read_text())
+        folder.write_text(json.dumps(result | {"choices": {"dataset": name, "model": "gps"}}))
+    assert main(["table", str(tmp_path), "--by", "model"]) == 2
+    assert "--by model would mix zinc, zinc_full in a row: add dataset" in capsys.readouterr().err
+    assert main(["table", str(tmp_path), "--by", "model", "--where", "dataset=zinc_full"]) == 0
+    assert "0.3000 (1)" in capsys.readouterr().out

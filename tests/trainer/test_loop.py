@@ -301,3 +301,12 @@ def test_compiled_models_train_the_same(tmp_path: Path) -> None:
     plain, compiled = (toy_fit(tmp_path / str(flag), compile=flag)[1] for flag in (False, True))
     for one, other in zip(plain.history, compiled.history, strict=True):
         assert one == pytest.approx(other, rel=1e-4)
+
+
+def test_a_metric_without_a_value_is_refused(tmp_path: Path) -> None:
+    class NoScore(L2):
+        def score(self, out: Tensor, y: Tensor) -> dict[str, float]:
+            return {"mae": math.nan}
+
+    with pytest.raises(UsageError, match="val/mae has no value, so no epoch can be chosen"):
+        toy_fit(tmp_path, task=NoScore())

@@ -68,5 +68,5 @@ class _Product(torch.autograd.Function):
 
 def _csr(pointers: Tensor, index: Tensor, value: Tensor, columns: int) -> Tensor:
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Sparse CSR tensor support")
+        warnings.filterwarnings("ignore", message="Sparse (CSR tensor support|invariant checks)")
         return torch.sparse_csr_tensor(pointers, index, value, (len(pointers) - 1, columns), check_invariants=False)

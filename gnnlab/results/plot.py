@@ -87,7 +87,7 @@ def bars(runs: Sequence[Run], by: Sequence[str] = (), metric: str = "test") -> F
             ax.grid(False, axis="y")
             ax.tick_params(axis="y", length=0)
             below = {"xycoords": "axes fraction", "textcoords": "offset points", "fontsize": 8.5, "ha": "right"}
-            ax.annotate("   ".join(sorted(diamonds)), (1, 0), (0, -27), color=COLORS[1], **below)
+            ax.annotate("   ".join(sorted(diamonds)), (1, 0), (0, -38), color=COLORS[1], **below)
     return figure
 
 

@@ -81,6 +81,9 @@ def train(cfg: DictConfig, folder: Path, resume: bool, watch: Callable[[int, flo
     size = sum(parameter.numel() for parameter in made.model.parameters())
     counts = ", ".join(f"{name} {num_examples(loader.packed):,}" for name, loader in made.loaders.items())
     of = "nodes" if "mask" in made.loaders["train"].packed.node else "graphs"
+    fold = OmegaConf.select(cfg, "dataset.fold")
+    if fold is not None and (several := getattr(get_class(cfg.dataset._target_), "num_folds", None)):
+        counts += f", fold {fold} of {several}"
     if distributed.rank() == 0:
         notice.info("%s: %s parameters; %s: %s", folder, f"{size:,}", of, counts)
     fit = trainer.fit(

@@ -9,15 +9,16 @@ from itertools import product
 import gnnlab
 
 DATASETS = {
-    "texas": "texas_undirected",
-    "cornell": "cornell_undirected",
-    "wisconsin": "wisconsin_undirected",
-    "actor": "actor_undirected",
-    "chameleon_filtered": "chameleon_filtered",
-    "squirrel_filtered": "squirrel_filtered",
-    "minesweeper": "minesweeper",
-    "cora": "cora_geom_gcn",
+    "texas": ("texas_undirected", 183),
+    "cornell": ("cornell_undirected", 183),
+    "wisconsin": ("wisconsin_undirected", 251),
+    "actor": ("actor_undirected", 7600),
+    "chameleon_filtered": ("chameleon_filtered", 890),
+    "squirrel_filtered": ("squirrel_filtered", 2223),
+    "minesweeper": ("minesweeper", 10_000),
+    "cora": ("cora_geom_gcn", 2708),
 }
+"""Each with its number of nodes N, of which β is made."""
 STACK = ["model=mpnn", "model.norm=batch", "model.residual=false"]
 BACKBONES = {
     "gcn": [*STACK, "model/conv=gcn", "model/head=flat"],
@@ -25,12 +26,12 @@ BACKBONES = {
     "jknet": [*STACK, "model/conv=gcn", "model/head=jumping"],
     "gcnii": ["model=gcnii"],
 }
-POLICIES = {
-    "none": ["aggregation=none"],
-    "snowflake": ["aggregation=snowflake", "aggregation.beta=0.02"],
-    "snowflake_v1": ["aggregation=snowflake_v1"],
-    "snowflake_v2": ["aggregation=snowflake_v2"],
-}
+
+
+def policies(name: str, nodes: int) -> list[list[str]]:
+    """The settings of a policy: of the snowflake two β, that of some fifty nodes in reach and that of all, 1/N."""
+    betas = ("0.02", f"{1 / nodes:.2g}") if name == "snowflake" else ()
+    return [[f"aggregation={name}", f"aggregation.beta={beta}"] for beta in betas] or [[f"aggregation={name}"]]
 
 
 def main() -> None:
@@ -46,9 +47,11 @@ def main() -> None:
     lists = (asked.datasets, asked.backbones, asked.depths, asked.policies)
     settings = product(*(chosen.split(",") for chosen in lists), range(asked.splits))
     for dataset, backbone, depth, policy, split in settings:
-        choices = [f"dataset={DATASETS[dataset]}", *BACKBONES[backbone], *POLICIES[policy], f"model.num_layers={depth}"]
-        places = [f"dataset.fold={split}", f"out={asked.out}", "resume=auto"]
-        gnnlab.run(gnnlab.compose("experiment=snowflake", *choices, *places, *asked.overrides))
+        option, nodes = DATASETS[dataset]
+        for chosen in policies(policy, nodes):
+            choices = [f"dataset={option}", *BACKBONES[backbone], *chosen, f"model.num_layers={depth}"]
+            places = [f"dataset.fold={split}", f"out={asked.out}", "resume=auto"]
+            gnnlab.run(gnnlab.compose("experiment=snowflake", *choices, *places, *asked.overrides))
 
 
 if __name__ == "__main__":

@@ -37,10 +37,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True)
     where = "only runs of which this is true: dataset=zinc,optimizer.lr=0.001"
+    tuned = "of the values tried for these keys those with the best mean validation: optimizer.lr"
 
     table = commands.add_parser("table", help="mean ± std (n) over seeds and folds, a row per configuration")
     table.add_argument("folder", type=Path, help="a folder of runs")
     table.add_argument("--where", metavar="KEY=VALUE,KEY=VALUE", help=where)
+    table.add_argument("--tuned", type=_names, default=[], metavar="KEY,KEY", help=tuned)
     rows = "rows by these keys: model,optimizer.lr"
     table.add_argument("--by", type=_names, default=[], metavar="KEY,KEY", help=rows)
     table.add_argument("--columns", type=_names, default=[], metavar="KEY,KEY", help="columns by these keys: dataset")
@@ -55,12 +57,14 @@ def _parser() -> argparse.ArgumentParser:
         compare.add_argument(side, help="a folder of runs, or conditions: model=gps,optimizer.lr=0.001")
     place = "where conditions look for runs (runs)"
     compare.add_argument("--in", dest="folder", type=Path, default=Path("runs"), metavar="FOLDER", help=place)
+    compare.add_argument("--tuned", type=_names, default=[], metavar="KEY,KEY", help=tuned)
     compare.add_argument("--metric", default="test", metavar="NAME", help="test/mae; by default that of the data")
     compare.set_defaults(run=_compare)
 
     plot = commands.add_parser("plot", help="curves: over epochs; bars: an ablation; pareto: test against cost")
     plot.add_argument("folder", type=Path, help="a folder of runs")
     plot.add_argument("--where", metavar="KEY=VALUE,KEY=VALUE", help=where)
+    plot.add_argument("--tuned", type=_names, default=[], metavar="KEY,KEY", help=tuned)
     plot.add_argument("kind", choices=("curves", "bars", "pareto"))
     plot.add_argument("-o", dest="file", type=Path, metavar="FILE", help="KIND.svg by default; .png and .pdf too")
     plot.add_argument("--by", type=_names, default=[], metavar="KEY,KEY", help="one line, bar or point per value")
@@ -104,8 +108,17 @@ def _chosen(options: argparse.Namespace) -> list[Run]:
     return select(runs, options.where) if options.where else runs
 
 
+def _tuned(runs: list[Run], options: argparse.Namespace) -> list[Run]:
+    from gnnlab.results.tuned import tuned
+
+    return tuned(runs, options.tuned) if options.tuned else runs
+
+
 def _table(options: argparse.Namespace) -> int:
-    table = tabulate(_chosen(options), options.by, options.metric, options.columns, options.costs)
+    runs = _tuned(_chosen(options), options)
+    table = tabulate(runs, options.by, options.metric, options.columns, options.costs)
+    if options.tuned:
+        table.rules.append(f"{', '.join(options.tuned)} by the best mean validation")
     print(FORMATS[options.format](table), end="")
     return 0
 
@@ -113,7 +126,7 @@ def _table(options: argparse.Namespace) -> int:
 def _compare(options: argparse.Namespace) -> int:
     from gnnlab.results.compare import compare, markdown
 
-    sides = [_side(text, options.folder) for text in (options.a, options.b)]
+    sides = [_tuned(_side(text, options.folder), options) for text in (options.a, options.b)]
     print(markdown(compare(*sides, metric=options.metric), (options.a, options.b)), end="")
     return 0
 
@@ -136,7 +149,7 @@ def _plot(options: argparse.Namespace) -> int:
         raise UsageError(f"--cost belongs to pareto, not to {options.kind}.")
     chosen = {name: value for name in ("metric", "cost") if (value := getattr(options, name))}
     file = options.file or Path(f"{options.kind}.svg")
-    save(FIGURES[options.kind](_chosen(options), by=options.by, **chosen), file)
+    save(FIGURES[options.kind](_tuned(_chosen(options), options), by=options.by, **chosen), file)
     print(file)
     return 0
 

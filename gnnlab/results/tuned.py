@@ -1,0 +1,39 @@
+"""Settings chosen by validation: of all that was tried for a key, the best."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from statistics import mean
+
+from gnnlab.config.sections import leaves
+from gnnlab.results.keys import check
+from gnnlab.results.runs import Run, decides, newest
+
+Setting = frozenset[tuple[str, str]]
+
+
+def tuned(runs: Sequence[Run], keys: Sequence[str]) -> list[Run]:
+    """Of runs that differ in `keys` (and seed and fold) alone, those of the values with the best mean validation.
+
+    The metric is that of the data, at the epoch that the run chose. Values with fewer seeds and folds than others of
+    the same setting cannot win. Raises `UsageError` for a key that no run has.
+    """
+    complete = [run for run in newest(runs) if run.complete]
+    if complete:
+        check(complete, keys, ())
+    tried: dict[Setting, dict[Setting, list[Run]]] = defaultdict(lambda: defaultdict(list))
+    for run in complete:
+        values, rest = _parted(run, [key.replace("/", ".") for key in keys])
+        tried[rest][values].append(run)
+    return [run for values in tried.values() for run in max(values.values(), key=_merit)]
+
+
+def _merit(runs: Sequence[Run]) -> tuple[int, float]:
+    scores = [score for run in runs if (score := run.metric("val")) is not None]
+    return len(scores), (mean(scores) * (1 if runs[0].maximize else -1)) if scores else 0.0
+
+
+def _parted(run: Run, keys: Sequence[str]) -> tuple[Setting, Setting]:
+    """What a run was told under `keys`, and what else decides its result."""
+    told = {(path, repr(value)) for path, value in leaves(run.config) if decides(path)}
+    values = {(path, value) for path, value in told if any(f"{path}.".startswith(f"{key}.") for key in keys)}
+    return frozenset(values), frozenset(told - values)

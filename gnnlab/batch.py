@@ -1,6 +1,6 @@
 """A mini-batch: many graphs as one disconnected graph, with PyG's attribute names."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple, TypeVar
 
@@ -40,7 +40,8 @@ class Batch:
     `max_nodes`: nodes of the largest graph. `edges`: all of these, one tensor each.
     `node`, `edge`, `graph`: named attributes with N, E and B rows. `real`: what is not padding, see
     `gnnlab.padding`; whatever mixes the rows of several graphs must heed it. `pair`: nothing, or P labelled
-    pairs of nodes, graph after graph, `edge_label_index` [2, P] and `edge_label` [P, …].
+    pairs of nodes, graph after graph, `edge_label_index` [2, P] and `edge_label` [P, …]. `stays`: it will be asked for
+    again, and keeps the copies that `to` makes.
     """
 
     edge_index: Tensor
@@ -56,6 +57,7 @@ class Batch:
     graph: dict[str, Tensor] = field(default_factory=dict)
     real: Real = field(default_factory=Real)
     pair: dict[str, Tensor] = field(default_factory=dict)
+    stays: bool = False
 
     @classmethod
     def from_edges(cls, edge_index: Tensor, num_nodes: int) -> tuple["Batch", Tensor]:
@@ -80,17 +82,32 @@ class Batch:
         source, target = self.edge_index.unbind(0)
         self.edges = Edges(self.rowptr, source, target, self.colptr, self.transpose, self.out_target)
         self._shared: dict[str, Any] = {}
+        self._copies: dict[torch.device, Batch] = {}
+        self.makers: dict[str, Callable[[Batch], Any]] = {}
 
     def once(self, name: str, compute: Callable[["Batch"], T]) -> T:
         """`compute(self)` at the first call with this name: what follows from the batch alone, as its degrees do."""
         if name not in self._shared:
-            self._shared[name] = compute(self)
+            with torch.inference_mode(False):  # or training could not use what an evaluation left
+                self._shared[name] = compute(self)
+            self.makers[name] = compute
         return self._shared[name]
 
-    def shares(self, tensor: Tensor) -> bool:
-        """Whether it is one of the batch's own: an attribute, or what `once` has computed."""
-        shared = [part for value in self._shared.values() for part in (value if isinstance(value, tuple) else (value,))]
-        return any(tensor is own for own in (*self.node.values(), *self.edge.values(), *self.graph.values(), *shared))
+    def place_of(self, tensor: Tensor) -> str:
+        """Where a tensor of its own is found, as an expression of `batch` (and `makers`); empty for any other."""
+        return next((place for place, own in self._places() if own is tensor), "")
+
+    def _places(self) -> Iterator[tuple[str, Tensor | None]]:
+        yield from ((f"batch.{name}", getattr(self, name)) for name in ("ptr", "batch", "edge_index"))
+        for group in (self.edges, self.real):
+            yield from ((f"batch.{type(group).__name__.lower()}.{name}", own) for name, own in group._asdict().items())
+        for kind in ("node", "edge", "graph"):
+            yield from ((f"batch.{kind}[{name!r}]", own) for name, own in getattr(self, kind).items())
+        for name, value in self._shared.items():
+            once = f"batch.once({name!r}, makers[{name!r}])"
+            yield from (
+                ((f"{once}[{i}]", own) for i, own in enumerate(value)) if isinstance(value, tuple) else ((once, value),)
+            )
 
     @property
     def x(self) -> Tensor | None:
@@ -141,10 +158,14 @@ class Batch:
         return self.real.num_nodes is not None
 
     def to(self, device: torch.device | str) -> "Batch":
-        """The same batch on `device`: itself, where it is there."""
-        if self.ptr.device == torch.device(device):
+        """The same batch on `device`: itself, where it is there; one that `stays` is copied there once."""
+        device = torch.device(device)
+        if self.ptr.device == device:
             return self
-        return self.map(lambda value: value.to(device, non_blocking=True))
+        copy = self._copies.get(device) or self.map(lambda value: value.to(device, non_blocking=True))
+        if self.stays:
+            self._copies[device] = copy
+        return copy
 
     def map(self, function: Callable[[Tensor], Tensor]) -> "Batch":
         """The batch of `function(tensor)` for every tensor of this one, called in the order of the fields."""

@@ -42,9 +42,10 @@ class Padding:
     """At most `count` sizes that hold all of `batches`, and what pads a batch up to the first with room for it.
 
     The batches, sorted by their nodes, are cut into equal parts with a size for each. The largest has a margin
-    for batches not seen here; one that is larger still stays as it is. Sizes leave a dummy node the edges that
-    a node has on average (rounded up: `degree`), and batches that would leave it more than twice as many are not
-    let in: with each layer, sums over many self-loops would take its states further from those of the others.
+    for batches not seen here; one that is larger still stays as it is, and so does a graph alone. Sizes leave a
+    dummy node the edges that a node has on average (rounded up: `degree`), and batches that would leave it more than
+    twice as many are not let in: with each layer, sums over many self-loops would take its states further from those
+    of the others.
     """
 
     def __init__(self, batches: Iterable[Batch], count: int) -> None:
@@ -60,7 +61,7 @@ class Padding:
 
     def __call__(self, batch: Batch) -> Batch:
         size = Size.of(batch)
-        if min(size.nodes, size.edges) < 2:
+        if min(size.nodes, size.edges, size.graphs) < 2:
             return batch  # a norm over so few real rows, and dummies, has no variance
         return next((pad(batch, larger) for larger in self.sizes if larger.has_room(size, 2 * self.degree)), batch)
 

@@ -187,7 +187,7 @@ def test_sizes_hold_the_batches_of_other_epochs_and_waste_little() -> None:
     assert sum(batch.num_nodes for batch in padded) < 1.15 * sum(batch.num_nodes for batch in batches)
 
 
-@pytest.mark.parametrize("limits", [{"batch_size": 32}, {"batch_size": None, "max_nodes": 300}, {"batch_size": 1}])
+@pytest.mark.parametrize("limits", [{"batch_size": 32}, {"batch_size": None, "max_nodes": 300}, {"batch_size": 2}])
 def test_dummies_look_like_graphs_of_the_data(limits: dict) -> None:
     loader = Loader(molecules(130), shuffle=True, **limits)
     padding = Padding(loader.epoch(0), 3)
@@ -208,9 +208,11 @@ def test_what_is_larger_than_every_size_stays_as_it_is() -> None:
 def test_batches_too_small_for_a_variance_stay_as_they_are() -> None:
     """A norm over one real row, or none, has nothing to divide by; without dummies it keeps its old statistics."""
     pair = random_graph(2, 0, torch.Generator().manual_seed(0))
-    batches = list(Loader(Packed.from_graphs([pair, *[random_graph(9, 20, torch.Generator())] * 3]), 1).epoch(0))
+    graphs = [pair, pair, *[random_graph(9, 20, torch.Generator())] * 5]
+    batches = list(Loader(Packed.from_graphs(graphs), 2).epoch(0))
     padding = Padding(batches, 1)
-    assert [padding(batch).is_padded for batch in batches] == [False, True, True, True]
+    assert [batch.num_graphs for batch in batches] == [2, 2, 2, 1]
+    assert [padding(batch).is_padded for batch in batches] == [False, True, True, False]
 
 
 def test_batches_of_one_size_need_one_size() -> None:

@@ -73,3 +73,21 @@ def test_size(name):
 )
 def test_width_of_one_that_leans_on_another(model, dataset, width):
     assert compose(f"model={model}", f"dataset={dataset}").model.hidden_dim == width
+
+
+@pytest.mark.parametrize("name", ["gcn_csl", "gin_enzymes", "gatedgcn_pattern", "gatedgcn_tsp"])
+def test_plateaus_of_benchmarking_gnns_are_those_of_the_loss(name):
+    model, dataset = name.split("_")
+    assert compose(f"model={model}", f"dataset={dataset}").scheduler.watch == "loss"
+
+
+@pytest.mark.parametrize("dataset", ["texas", "cornell", "wisconsin", "actor"])
+@pytest.mark.parametrize("model", ["gcn", "gat", "h2gcn", "gcnii"])
+def test_features_of_web_pages_are_divided_by_their_sum(model, dataset):
+    assert compose(f"model={model}", f"dataset={dataset}").dataset.normalize_features
+
+
+@pytest.mark.parametrize("dataset", ["roman_empire", "amazon_ratings", "tolokers", "questions"])
+def test_the_heterophilous_graphs_have_one_setting(dataset):
+    cfg, like = (compose("model=prenorm", f"dataset={name}") for name in (dataset, "minesweeper"))
+    assert (cfg.model, cfg.optimizer, cfg.trainer) == (like.model, like.optimizer, like.trainer)

@@ -32,6 +32,7 @@ UNSAID = {
     "budget": None,
     "dataset.normalize_features": False,
     "init": "default",
+    "scheduler.watch": "metric",
     "trainer.choose": "metric",
     "trainer.pad": None,
 }
@@ -41,9 +42,9 @@ UNSAID = {
 def completed(config: dict[str, Any]) -> dict[str, Any]:
     """A configuration of an earlier version, with the settings that came later as they were then.
 
-    But for those of some data sets, which are not every one's.
+    But for those of some data sets and schedules, which are not every one's.
     """
-    of_all = {path: default for path, default in UNSAID.items() if not path.startswith("dataset.")}
+    of_all = {path: default for path, default in UNSAID.items() if not path.startswith(("dataset.", "scheduler."))}
     later = {"ops": "auto", **{group: {} for group in LISTS}, **of_all}
     for path, default in later.items():
         *parents, key = path.split(".")

@@ -88,7 +88,7 @@ def names(path: Path) -> list[list[str]]:
     import pandas as pd
 
     column = pd.read_csv(path.with_name(f"{path.name}.csv.gz"), header=None)[0]
-    return [name.split(" ") for name in column.astype(str)]
+    return [str(name).split(" ") for name in column]  # one that pandas takes for missing is "nan"
 
 
 def numbered(texts: list[list[str]], train: Iterable[int]) -> tuple[Tensor, Tensor]:

@@ -31,8 +31,8 @@ class Folder(Dataset):
     """Your own graphs, each with its targets: CSV tables, or a list of PyG's graphs, in the folder `path`.
 
     Every edge is taken in both directions; edges without features get a constant one. Where the files tell no
-    splits, 80/10/10 % of the graphs (of the nodes of a single one) are drawn with `seed`. `target` has to be chosen;
-    `metric`: by default the usual one of the target.
+    splits, 80/10/10 % of the graphs (of the nodes of a single one), at least one each, are drawn with `seed`. `target`
+    has to be chosen; `metric`: by default the usual one of the target.
     """
 
     gives: ClassVar[tuple[str, ...]] = ("graph_level", "edge_attr", "undirected")
@@ -197,7 +197,7 @@ def divided(graphs: Packed, seed: int) -> dict[str, Packed]:
     if of_graphs is None and of_nodes is None:
         rows = graphs.num_graphs if graphs.num_graphs > 1 else graphs.num_nodes
         rank = torch.from_numpy(np.random.default_rng(seed).permutation(rows))
-        split = (rank >= rows * 8 // 10).long() + (rank >= rows * 9 // 10).long()
+        split = (rank >= min(rows * 8 // 10, rows - 2)).long() + (rank >= min(rows * 9 // 10, rows - 1)).long()
         of_graphs, of_nodes = (split, None) if graphs.num_graphs > 1 else (None, split)
     if of_graphs is not None:
         return {name: graphs.take((of_graphs == number).nonzero()[:, 0]) for number, name in enumerate(SPLITS)}

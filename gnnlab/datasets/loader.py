@@ -1,6 +1,7 @@
 """Mini-batches of a packed split: an epoch is planned up front, then its batches are built one at a time."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property
 from math import ceil
 from typing import ClassVar
@@ -78,12 +79,15 @@ class Loader:
             yield from assemble(self.packed, order, bounds[start:])
 
     def _stored(self, first: int, last: int) -> Batch:
-        """Graphs as they lie; a single graph is one batch for ever, and what its layers `once` found stays found."""
+        """Graphs as they lie; a single graph is one batch for ever, and what its layers `once` found stays found.
+
+        So it is on a GPU, which keeps a copy.
+        """
         return self._whole if (first, last) == (0, 1) == (0, self.packed.num_graphs) else self.packed.batch(first, last)
 
     @cached_property
     def _whole(self) -> Batch:
-        return self.packed.batch()
+        return replace(self.packed.batch(), stays=True)
 
     def _plan(self, epoch: int) -> tuple[Tensor | None, Bounds]:
         """The order of the graphs (None: as stored), and where in it each batch of this rank begins and ends."""

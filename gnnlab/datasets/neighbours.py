@@ -67,8 +67,11 @@ class NeighbourLoader(Loader):
         self.fanouts, self.batch_size = fanouts if shuffle else eval_fanouts, batch_size
         mask = packed.node.get("mask", torch.ones(packed.num_nodes, dtype=torch.bool))
         nodes = mask.numpy().nonzero()[0]
-        limit = len(nodes) if limit is None else min(limit, len(nodes))
-        self.asked_for = nodes[np.arange(limit) * len(nodes) // max(1, limit)]
+        count = len(nodes) if limit is None else min(limit, len(nodes))
+        self.asked_for = nodes[np.arange(count) * len(nodes) // max(1, count)]
+        if limit is not None and not self.fanouts:
+            asked_for = torch.from_numpy(self.asked_for)
+            self.packed = packed.with_node(mask=torch.zeros_like(mask).index_fill(0, asked_for, True))
         for value in (packed.edge_index, *packed.node.values(), *packed.edge.values()):
             read_here_and_there(value)
 

@@ -8,7 +8,7 @@ from gnnlab.batch import Batch
 from gnnlab.nn.embedding import FeatureEmbedding, NodeEmbedding
 from gnnlab.nn.gate import Gate, Gated
 from gnnlab.nn.head import Head
-from gnnlab.ops.tape import one_node
+from gnnlab.ops.one_node import one_node
 
 
 class Stack(Gated):

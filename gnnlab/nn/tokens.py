@@ -21,7 +21,7 @@ from gnnlab.nn.hac import Clusters, by_features, depth_first
 from gnnlab.nn.linear import Linear
 from gnnlab.nn.mixer.mamba import Mamba, Sequences
 from gnnlab.ops import propagate
-from gnnlab.ops.tape import recording
+from gnnlab.ops.tape import Foreign, recording
 
 BALANCE = 1e-3
 """By how much a training step raises or lowers a tokeniser's offset."""
@@ -110,9 +110,8 @@ class Mixture(nn.Module):
 
     def balance(self, best: Tensor, rows: Tensor | None) -> None:
         """Favour the tokenisers that fewer nodes chose: `best` [N, 2], of which the first `rows` [1] are real."""
-        if (tape := recording()) is not None:
-            tape.effects.append(lambda: self.balance(best, rows))
-            return
+        if recording() is not None:
+            raise Foreign
         real = torch.ones_like(best[:, 0]) if rows is None else torch.arange(len(best), device=best.device) < rows
         load = torch.zeros_like(self.offset).index_add(
             0, best.flatten(), real.repeat_interleave(2).to(self.offset.dtype)

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from gnnlab import ops
 from gnnlab.ops.norm import surrounded
-from gnnlab.ops.tape import Foreign, recording
 
 _total: Callable[[Tensor], Tensor] | None = None
 
@@ -25,6 +24,11 @@ def synchronised(total: Callable[[Tensor], Tensor]) -> Iterator[None]:
         yield
     finally:
         _total = before
+
+
+def is_synchronised() -> bool:
+    """Whether norms measure the rows of all processes now."""
+    return _total is not None
 
 
 class BatchNorm(nn.BatchNorm1d):
@@ -51,7 +55,7 @@ class BatchNorm(nn.BatchNorm1d):
         given = None if measured else self._running()
         y, mean, var = ops.norm(input, self.weight, self.bias, given, self.eps, before, after, around, rows)
         if measured:
-            ops.track(self, mean, var, input.shape[0], rows)
+            ops.track(self, mean, var, y, rows)
         return y
 
     def _synchronised(
@@ -64,8 +68,6 @@ class BatchNorm(nn.BatchNorm1d):
         rows: Tensor | None,
     ) -> Tensor:
         """The same in plain torch, with the mean and the variance of the rows of all processes."""
-        if recording():
-            raise Foreign
 
         def normalised(h: Tensor) -> Tensor:
             z, (running_mean, running_var) = h.to(self.weight.dtype), self._running()

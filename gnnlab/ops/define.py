@@ -15,7 +15,9 @@ from typing import Any
 import torch
 from torch.autograd.function import _SingleLevelFunction
 
+from gnnlab.ops import tape
 from gnnlab.ops.backend import on_load
+from gnnlab.ops.replay import refuse_second_order
 from gnnlab.ops.tape import recording
 
 Setup = Callable[[Any, tuple, Any], None]
@@ -34,7 +36,12 @@ def kernel(name: str, fake: Callable) -> Callable:
         torch.library.register_fake(f"gnnlab::{name}", fake)
 
     def call(*args: Any) -> Any:
-        return overload(*args) if torch.compiler.is_compiling() else eager(*args)
+        if torch.compiler.is_compiling():
+            return overload(*args)
+        out = eager(*args)
+        if tape.listener:
+            tape.listener(name, args, out)
+        return out
 
     on_load(register)
     return call
@@ -42,7 +49,7 @@ def kernel(name: str, fake: Callable) -> Callable:
 
 def differentiable(name: str, fake: Callable, setup: Setup, backward: Callable) -> Callable:
     """`kernel`, differentiable: `backward(ctx, *grads)`, of the results, gives a gradient or None for each input."""
-    call = kernel(name, fake)
+    call, backward = kernel(name, fake), _once(backward)
     on_load(lambda: torch.library.register_autograd(f"gnnlab::{name}", backward, setup_context=setup))
 
     def without_autograd(*args: Any) -> Any:
@@ -61,7 +68,17 @@ def differentiable(name: str, fake: Callable, setup: Setup, backward: Callable) 
     def op(*args: Any) -> Any:
         if torch.compiler.is_compiling():
             return call(*args)
-        tape = recording()
-        return apply(*args) if tape is None else tape.run(without_autograd, setup, backward, args)
+        layer = recording()
+        return apply(*args) if layer is None else layer.run(without_autograd, setup, backward, args)
 
     return op
+
+
+def _once(backward: Callable) -> Callable:
+    """`backward`, to be differentiated no further: its kernels have no derivative."""
+
+    def refusing(ctx: Any, *grads: Any) -> Any:
+        refuse_second_order()
+        return backward(ctx, *grads)
+
+    return refusing

@@ -47,11 +47,11 @@ def norm(
     """
     mean, var = statistics or (None, None)
     seed = fresh_seed(h.device) if around.first or around.last else None
-    if not fused(h, "norm"):
-        return reference(h, weight, bias, mean, var, eps, before, after, around, seed, rows)
     if h.dtype == torch.bfloat16:
         weight, bias = weight.float(), bias.float()
         mean, var = (None if v is None else v.float() for v in (mean, var))
+    if not fused(h, "norm"):
+        return reference(h, weight, bias, mean, var, eps, before, after, around, seed, rows)
     before, after = _like(before, h), _like(after, h)
     y, _, mean, var = _norm(
         h, before, after, weight, bias, mean, var, eps, around.relu, around.whole, around.first, around.last, seed, rows
@@ -76,16 +76,19 @@ def reference(
     seed: Tensor | None,
     rows: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The same in plain torch."""
-    z = drop(h, around.first, seed)
+    """The same in plain torch, in float32 at least."""
+    z = drop(h.to(torch.promote_types(h.dtype, torch.float32)), around.first, seed)
     if before is not None:
         z = z + before
+    if mean is None and rows is not None:
+        real = (torch.arange(z.shape[0], device=z.device) < rows).unsqueeze(-1)
+        mean = torch.where(real, z, 0).sum(0) / rows
+        var = torch.where(real, z - mean, 0).square().sum(0) / rows
     if mean is None or var is None:
-        n = torch.tensor(float(z.shape[0])) if rows is None else rows.to(z.dtype)
-        real = (torch.arange(z.shape[0], device=z.device) < n).unsqueeze(-1)
-        mean = torch.where(real, z, 0).sum(0) / n
-        var = torch.where(real, z - mean, 0).square().sum(0) / n
-    y = (z - mean) * (var + eps).rsqrt() * weight + bias
+        y, mean, rstd = torch.native_batch_norm(z, weight, bias, None, None, True, 0.0, eps)
+        var = rstd.detach() ** -2 - eps
+    else:
+        y = (z - mean) * (var + eps).rsqrt() * weight + bias
     if around.relu:
         y = y.relu()
     if around.whole and after is not None:
@@ -114,10 +117,10 @@ def surrounded(
     return y if after is None else y + after
 
 
-def track(module: torch.nn.BatchNorm1d, mean: Tensor, var: Tensor, num_rows: int, rows: Tensor | None) -> None:
-    """Move the running statistics of `module` towards what a batch of `num_rows` rows (`rows`: the real ones) shows."""
+def track(module: torch.nn.BatchNorm1d, mean: Tensor, var: Tensor, y: Tensor, rows: Tensor | None) -> None:
+    """Move the running statistics of `module` towards what a batch shows: of all rows of `y`, or the first `rows`."""
     if (tape := recording()) is not None:
-        tape.effects.append(lambda: track(module, mean, var, num_rows, rows))
+        tape.effects.append(lambda: track(module, mean, var, y, rows))
         return
     running_mean, running_var, batches = module.running_mean, module.running_var, module.num_batches_tracked
     assert running_mean is not None
@@ -125,9 +128,9 @@ def track(module: torch.nn.BatchNorm1d, mean: Tensor, var: Tensor, num_rows: int
     assert batches is not None
     momentum = 0.1 if module.momentum is None else module.momentum
     if fused(mean, "norm"):
-        _track(running_mean, running_var, batches, mean, var, num_rows, rows, momentum)
+        _track(running_mean, running_var, batches, mean, var, y, rows, momentum)
         return
-    n = num_rows if rows is None else rows.to(var.dtype)
+    n = len(y) if rows is None else rows.to(var.dtype)
     running_mean.lerp_(mean.to(running_mean.dtype), momentum)
     running_var.lerp_((var * (n / (n - 1))).to(running_var.dtype), momentum)
     batches.add_(1)

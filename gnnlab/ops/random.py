@@ -10,6 +10,8 @@ import math
 import torch
 from torch import Tensor
 
+from gnnlab.ops import tape
+
 GROUP = 128
 ROUNDS = 7
 MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
@@ -19,7 +21,10 @@ WORD = 0xFFFFFFFF
 
 def fresh_seed(device: torch.device) -> Tensor:
     """[1] int64: a seed from torch's generator."""
-    return torch.randint(2**63 - 1, (1,), device=device)
+    seed = torch.randint(2**63 - 1, (1,), device=device)
+    if tape.listener:
+        tape.listener("fresh_seed", (), seed)
+    return seed
 
 
 def threshold(p: float) -> int:

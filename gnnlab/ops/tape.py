@@ -1,28 +1,55 @@
-"""A whole layer as one node of autograd's graph: its ops are noted as they run, and played backwards in one call.
+"""What the ops of a layer do, written down as they run, so that one node of autograd's graph can play it backwards.
 
-A graph network's kernels take some ten microseconds each, and so does what autograd does for each of them. Here the
-ops of `gnnlab.ops.define` write down what their backward needs, and gradients are added in the order in which
-autograd adds them: results are the same to the bit. A layer that does anything else with its states (an operation
-of torch's between two ops, a change in place) is noticed, and runs op by op as if nothing had been tried.
+The ops of `gnnlab.ops.define` say what their backward needs, and gradients are added in the order in which autograd
+adds them: results are the same to the bit. A layer that does anything else with its states (an operation of torch's
+between two ops, a change in place) raises `Foreign`; see `gnnlab.ops.one_node`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any
-from weakref import WeakKeyDictionary
 
-import torch
-from torch import Tensor, nn
-from torch.autograd.function import _SingleLevelFunction
+from torch import Tensor
 
 from gnnlab.batch import Batch
 
-_parameters: WeakKeyDictionary[nn.Module, tuple[nn.Parameter, ...] | None] = WeakKeyDictionary()
+Listener = Callable[[str, tuple, Any], None]
+"""listener(op, args, results) of every kernel that has run."""
+
+listener: Listener | None = None
 _tape: "Tape | None" = None
 
 
 class Foreign(Exception):
     """A state came from somewhere else than an op."""
+
+
+@contextmanager
+def heard_by(listen: Listener | None) -> Iterator[None]:
+    """Within it, `listen` is told of every kernel that has run."""
+    global listener
+    before, listener = listener, listen
+    try:
+        yield
+    finally:
+        listener = before
+
+
+@contextmanager
+def recorded_on(tape: "Tape") -> Iterator[None]:
+    """Within it, ops write themselves on `tape`."""
+    global _tape
+    _tape = tape
+    try:
+        yield
+    finally:
+        _tape = None
+
+
+def recording() -> "Tape | None":
+    """The tape of the layer that runs, if one does."""
+    return _tape
 
 
 class Step:
@@ -43,8 +70,8 @@ class Step:
         """Take them back for the backward."""
         self.saved_tensors = list(islice(saved, self.num_saved))
 
-    def play(self, grads: list[Tensor | None], needs: Sequence[bool]) -> None:
-        """From the gradients of the outputs, by slot, to those of the inputs."""
+    def play(self, grads: list[Tensor | None], needs: Sequence[bool], added: Listener | None = None) -> None:
+        """From the gradients of the outputs, by slot, to those of the inputs. `added` hears of sums as of a kernel."""
         arrived = [grads[slot] for slot in self.outputs]
         if all(grad is None for grad in arrived):
             return
@@ -54,6 +81,8 @@ class Step:
             if slot is not None and grad is not None and needs[slot]:
                 before = grads[slot]
                 grads[slot] = grad if before is None else before + grad
+                if added and before is not None:
+                    added("add", (before, grad), grads[slot])
         self.saved_tensors = ()
 
     def save_for_backward(self, *tensors: Tensor | None) -> None:
@@ -102,8 +131,8 @@ class Tape:
         return out
 
     def _constant(self, arg: Any) -> None:
-        """An argument without a slot. Raises `Foreign` for a float tensor that neither an op nor the batch made."""
-        if isinstance(arg, Tensor) and arg.is_floating_point() and not self.batch.shares(arg):
+        """An argument without a slot. Raises `Foreign` for a float tensor that is not the batch's, or is trained."""
+        if isinstance(arg, Tensor) and arg.is_floating_point() and (arg.requires_grad or not self.batch.place_of(arg)):
             raise Foreign
 
     def finish(self, states: Sequence[Tensor | None]) -> list[int | None]:
@@ -117,92 +146,3 @@ class Tape:
 
 def _versions(tensors: Sequence[Tensor | None]) -> list[int]:
     return [0 if tensor is None else tensor._version for tensor in tensors]
-
-
-def recording() -> Tape | None:
-    """The tape of the layer that runs, if one does."""
-    return _tape
-
-
-def one_node(
-    layer: nn.Module, x: Tensor, e: Tensor | None, batch: Batch, edge_weight: Tensor | None = None
-) -> tuple[Tensor, Tensor | None]:
-    """layer(x, e, batch[, edge_weight]), in training as one node of autograd's graph where that can be.
-
-    The layer is called once more, from the same random state, where it turns out that it cannot.
-    """
-    if torch.compiler.is_compiling() or not torch.is_grad_enabled() or _tape is not None:
-        return _call(layer, x, e, batch, edge_weight)
-    parameters = _parameters[layer] if layer in _parameters else tuple(layer.parameters())
-    if parameters is not None:
-        random = _random_state(x.device)
-        try:
-            given = (layer, batch, x, e, edge_weight, *parameters)
-            new_x, new_e = _Node.apply(*given)  # pyright: ignore[reportAttributeAccessIssue]
-            _parameters[layer] = parameters
-            return x if new_x is None else new_x, e if new_e is None else new_e
-        except Foreign:
-            _parameters[layer] = None
-            _restore(random, x.device)
-    return _call(layer, x, e, batch, edge_weight)
-
-
-def _call(
-    layer: nn.Module, x: Tensor, e: Tensor | None, batch: Batch, edge_weight: Tensor | None
-) -> tuple[Tensor, Tensor | None]:
-    """A layer is asked to weigh its edges only where there are weights: not every one can."""
-    return layer(x, e, batch) if edge_weight is None else layer(x, e, batch, edge_weight)
-
-
-class _Node(_SingleLevelFunction):
-    @staticmethod
-    def forward(ctx: Any, layer: nn.Module, batch: Batch, *given: Any) -> tuple[Tensor | None, Tensor | None]:
-        """The states after the layer; None for one that it hands on as it came."""
-        tape = Tape(given, batch)
-        states = _record(tape, layer, *given[:3])
-        slots = tape.finish(states)
-        for effect in tape.effects:
-            effect()
-        ctx.outputs = [slot if slot is not None and slot >= len(given) else None for slot in slots]
-        ctx.mark_non_differentiable(*[tape.tensors[slot] for slot in ctx.outputs if slot and not tape.needs[slot]])
-        ctx.set_materialize_grads(False)
-        ctx.steps, ctx.needs, ctx.num_given = tape.steps, tape.needs, len(given)
-        ctx.save_for_backward(*[tensor for step in tape.steps for tensor in step.give()])
-        x, e = (None if slot is None else tape.tensors[slot] for slot in ctx.outputs)
-        return x, e
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
-        saved = iter(ctx.saved_tensors)
-        for step in ctx.steps:
-            step.take(saved)
-        slots: list[Tensor | None] = [None] * len(ctx.needs)
-        for slot, grad in zip(ctx.outputs, grads, strict=True):
-            if slot is not None:
-                slots[slot] = grad
-        with torch._C._AutoDispatchBelowAutograd():
-            for step in reversed(ctx.steps):
-                step.play(slots, ctx.needs)
-        return None, None, *slots[: ctx.num_given]
-
-
-def _record(
-    tape: Tape, layer: nn.Module, x: Tensor, e: Tensor | None, edge_weight: Tensor | None
-) -> tuple[Tensor, Tensor | None]:
-    global _tape
-    _tape = tape
-    try:
-        return _call(layer, x, e, tape.batch, edge_weight)
-    finally:
-        _tape = None
-
-
-def _random_state(device: torch.device) -> Tensor:
-    return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
-
-
-def _restore(state: Tensor, device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.set_rng_state(state, device)
-    else:
-        torch.set_rng_state(state)

@@ -83,7 +83,7 @@ class Learner:
         self.optimizer.step()
         if self.ema:
             self.ema.update(self.model)
-        return loss, norm
+        return loss, norm.to(self.device)  # without a gradient it was on the CPU
 
     def _backward(self, batch: Batch, share: float) -> Tensor:
         """Add the gradient of a batch to that of the step; its share of the step's loss."""

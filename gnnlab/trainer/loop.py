@@ -45,7 +45,8 @@ SMALLER_BATCHES = "Lower loader.batch_size, or set loader.max_nodes or loader.ma
 class Trainer:
     """Settings of the loop. Raises `UsageError` at once for one that cannot be, an absent device among them.
 
-    clip: largest global gradient norm. accumulate: batches per optimizer step, weighted as one big batch.
+    clip: largest global gradient norm. accumulate: batches per optimizer step, weighted as one big batch; weights of
+    classes in a loss are those of each batch.
     ema: decay of the averaged weights, which are then the ones evaluated and kept. patience: number of evaluations
     without a better one to stop after. choose: the best weights are those of the best validation metric, of the least
     validation loss (`loss`), or (`both`) those where metric and loss both are the best so far; patience then waits for
@@ -246,7 +247,8 @@ class Fit:
                 raise UsageError(f"{self.metric} has no value, so no epoch can be chosen: {ONE_CLASS}")
             self.choose_best(row)
         early = early or state.best is None
-        learner.scheduler.step(row.get(self.metric))
+        watches_loss = getattr(learner.scheduler, "watch", "metric") == "loss"
+        learner.scheduler.step(row.get("val/loss" if watches_loss else self.metric))
         if not early and settings.patience is not None and state.stale >= settings.patience:
             state.stopped = "patience"
         elif not early and settings.min_lr is not None and learner.lr < min(settings.min_lr, row["lr"]):

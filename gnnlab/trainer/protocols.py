@@ -58,10 +58,10 @@ class Stateful(Protocol):
 
 
 class Scheduler(Stateful, Protocol):
-    """Sets the learning rates of an optimizer, once per epoch."""
+    """Sets the learning rates of an optimizer, once per epoch. It may have an attribute `watch`, "metric" or "loss"."""
 
     def step(self, metric: float | None) -> None:
-        """The epoch is over; `metric` is the monitored validation value, None if it was not evaluated."""
+        """The epoch is over; `metric` is the validation value to `watch`, None if it was not evaluated."""
         ...
 
 

@@ -2,12 +2,13 @@
 
 Each multiplies the learning rate that every parameter group began with. The configuration gives its own parameters;
 `optimizer`, `epochs` of the run and `maximize` (whether a higher validation metric is better) only run time knows.
-`step(metric)` ends an epoch: `metric` is that of validation, None where the epoch was not evaluated.
+`step(metric)` ends an epoch: `metric` is that of validation (of a schedule with `watch = "loss"` the loss), None where
+the epoch was not evaluated.
 """
 
 import logging
 import math
-from typing import Any
+from typing import Any, Literal
 
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
@@ -81,16 +82,23 @@ class Cosine:
 
 
 class Plateau:
-    """Multiply by `factor` where the validation metric stands still.
+    """Multiply by `factor` where the validation metric stands still, or with `watch="loss"` the validation loss.
 
-    That is once it has not improved by 1e-4 of itself in over `patience` evaluations. Like benchmarking-gnns, whose
-    runs end below `trainer.min_lr`; but theirs watches the validation loss, also where the metric is an accuracy.
+    That is once it has not improved by 1e-4 of itself in over `patience` evaluations. Like benchmarking-gnns, which
+    watches the loss, and whose runs end below `trainer.min_lr`.
     """
 
     def __init__(
-        self, optimizer: Optimizer, epochs: int, maximize: bool = False, factor: float = 0.5, patience: int = 10
+        self,
+        optimizer: Optimizer,
+        epochs: int,
+        maximize: bool = False,
+        factor: float = 0.5,
+        patience: int = 10,
+        watch: Literal["metric", "loss"] = "metric",
     ) -> None:
-        self.plateau = ReduceLROnPlateau(optimizer, "max" if maximize else "min", factor=factor, patience=patience)
+        self.watch, mode = watch, "max" if maximize and watch == "metric" else "min"
+        self.plateau = ReduceLROnPlateau(optimizer, mode, factor=factor, patience=patience)
 
     def step(self, metric: float | None) -> None:
         if metric is not None:

@@ -11,7 +11,7 @@ import torch
 from torch_geometric.data import Data
 
 from gnnlab import compose
-from gnnlab.datasets.folder import Folder, FolderDirected, FolderGraph, FolderNodes, FolderNodesDirected
+from gnnlab.datasets.folder import Folder, FolderDirected, FolderGraph, FolderNodes, FolderNodesDirected, divided
 from gnnlab.datasets.source import DataSource
 from gnnlab.errors import UsageError
 from gnnlab.packed import Packed
@@ -204,6 +204,15 @@ def test_splits_are_drawn_where_none_are_told(tmp_path: Path, source: DataSource
     assert [packed.num_graphs for packed in drawn(0).values()] == [40, 5, 5]
     assert torch.cat([packed.node["x"] for packed in drawn(0).values()]).flatten().sort().values.tolist() == list(rows)
     assert not torch.equal(drawn(0)["test"].node["x"], drawn(1)["test"].node["x"])
+
+
+@pytest.mark.parametrize(("rows", "sizes"), [(3, [1, 1, 1]), (4, [2, 1, 1]), (5, [3, 1, 1]), (6, [4, 1, 1])])
+def test_every_split_that_is_drawn_has_a_row(rows: int, sizes: list[int]) -> None:
+    for nodes in (torch.ones(rows), torch.tensor([rows])):
+        none = torch.zeros(len(nodes), dtype=torch.long), torch.empty(2, 0, dtype=torch.long)
+        splits = divided(Packed.from_tensors(nodes, *none), seed=0).values()
+        drawn = [int(packed.node["mask"].sum()) if "mask" in packed.node else packed.num_graphs for packed in splits]
+        assert drawn == sizes
 
 
 def test_a_changed_file_is_read_anew(tmp_path: Path, source: DataSource) -> None:

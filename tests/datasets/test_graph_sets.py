@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gnnlab.datasets.benchmarking_gnns import AQSOL, TSP, ImageSuperpixels
 from gnnlab.datasets.bitcoin_otc import BitcoinOTC
-from gnnlab.datasets.code2 import END, UNKNOWN, WORDS, Code2, numbered
+from gnnlab.datasets.code2 import END, UNKNOWN, WORDS, Code2, names, numbered
 from gnnlab.datasets.contacts import Contacts
 from gnnlab.datasets.lrgb import Peptides, Superpixels
 from gnnlab.datasets.ogb import MOLECULES, OGBMolecules, OGBNodes, OGBProteins
@@ -178,6 +178,11 @@ def test_ogb_code(tmp_path: Path, source: DataSource) -> None:
     assert train.graph["words"].tolist() == [[get, a, b, c, 4, 5], [get, name, -1, -1, -1, -1]]
     assert test.graph["y"].tolist() == [[UNKNOWN, name, END, END, END]]
     assert (test.graph["words"][0, 0], spec.out_dim) == (END + 8, 5 * 5002)
+
+
+def test_names_are_read_as_ogb_reads_them(tmp_path: Path) -> None:
+    (tmp_path / "label.csv.gz").write_bytes(gzip.compress(b"get name\nnull\nNA\nis nan\n"))
+    assert names(tmp_path / "label") == [["get", "name"], ["nan"], ["nan"], ["is", "nan"]]
 
 
 def test_the_vocabulary_is_the_most_frequent_words_of_training() -> None:

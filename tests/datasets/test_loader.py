@@ -135,6 +135,10 @@ def test_one_graph_is_the_same_batch_in_every_epoch() -> None:
     (first,), (second,) = loader.epoch(0), loader.epoch(1)
     assert first is second
     assert first.to("cpu") is first
+    assert first.to("meta").ptr.is_meta
+    assert first.to("meta") is second.to("meta")
+    (other,) = Loader(numbered([30, 3])).epoch(0)
+    assert other.to("meta") is not other.to("meta"), "a batch of many is not asked for again"
 
 
 def test_no_graphs_are_no_batches() -> None:

@@ -156,6 +156,14 @@ def test_over_another_graph_and_fewer_nodes() -> None:
     assert TRAIN.node["mask"][asked].all()
 
 
+def test_a_limit_holds_in_evaluation_on_the_whole_graph_too() -> None:
+    whole = NeighbourLoader(SPLITS["val"], [4], limit=25)
+    sampled = NeighbourLoader(SPLITS["val"], [4], limit=25, eval_fanouts=[4])
+    (batch,), (some,) = whole.epoch(0), sampled.epoch(0)
+    assert (len(marked(batch)), batch.num_edges) == (25, TRAIN.num_edges)
+    assert torch.equal(marked(batch), marked(some)), "the same nodes"
+
+
 def test_what_does_not_fit_is_refused() -> None:
     for wrong in ([], [0], [5, -2]):
         with pytest.raises(UsageError, match=r"loader\.eval_fanouts=.*: a number of edges for each hop"):

@@ -16,8 +16,9 @@ from gnnlab.nn.conv.gin import GIN
 from gnnlab.nn.conv.gine import GINE
 from gnnlab.nn.linear import Linear
 from gnnlab.nn.mixer.attention import Attention
-from gnnlab.ops import backend, tape
+from gnnlab.ops import backend
 from gnnlab.ops.batchnorm import BatchNorm
+from gnnlab.ops.one_node import one_node
 from gnnlab.packed import Packed
 from gnnlab.testing import random_graph
 
@@ -67,7 +68,7 @@ def assert_same(left: list[Tensor], right: list[Tensor]) -> None:
 
 def is_one_node(layer: nn.Module) -> bool:
     graphs = batch()
-    return "_Node" in type(tape.one_node(layer, *states(graphs), graphs)[0].grad_fn).__name__
+    return "_Recorded" in type(one_node(layer, *states(graphs), graphs)[0].grad_fn).__name__
 
 
 @pytest.mark.parametrize("frozen", [False, True])
@@ -76,7 +77,7 @@ def test_same_to_the_bit(name: str, frozen: bool) -> None:
     torch.manual_seed(0)
     layer = LAYERS[name]().train()
     plain = [tensor.clone() for tensor in everything(layer, lambda layer, *args: layer(*args), frozen)]
-    assert_same(everything(layer, tape.one_node, frozen), plain)
+    assert_same(everything(layer, one_node, frozen), plain)
 
 
 @pytest.mark.parametrize("name", [name for name in LAYERS if name != "GIN"])
@@ -109,8 +110,8 @@ def test_what_is_no_op_is_noticed(between: Callable[[Tensor], Tensor]) -> None:
     torch.manual_seed(0)
     layer = Between(between)
     plain = [tensor.clone() for tensor in everything(layer, lambda layer, *args: layer(*args))]
-    assert_same(everything(layer, tape.one_node), plain)
-    assert_same(everything(layer, tape.one_node), plain)
+    assert_same(everything(layer, one_node), plain)
+    assert_same(everything(layer, one_node), plain)
     assert not is_one_node(layer)
 
 
@@ -124,7 +125,7 @@ def test_a_state_changed_after_its_last_use_is_noticed() -> None:
 
     layer, graphs = Late(torch.sin), batch()
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
-        tape.one_node(layer, *states(graphs), graphs)[0].sum().backward()
+        one_node(layer, *states(graphs), graphs)[0].sum().backward()
 
 
 def test_saved_states_are_guarded() -> None:
@@ -133,11 +134,11 @@ def test_saved_states_are_guarded() -> None:
             return self.first(x, relu=True), e
 
     layer, graphs = Relu(torch.sin), batch()
-    out, _ = tape.one_node(layer, *states(graphs), graphs)
+    out, _ = one_node(layer, *states(graphs), graphs)
     out.sum().backward()
     with pytest.raises(RuntimeError, match="a second time"):
         out.sum().backward()
-    out, _ = tape.one_node(layer, *states(graphs), graphs)
+    out, _ = one_node(layer, *states(graphs), graphs)
     out.mul_(2)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         out.sum().backward()
@@ -146,4 +147,4 @@ def test_saved_states_are_guarded() -> None:
 def test_without_gradients_nothing_is_noted() -> None:
     layer, graphs = LAYERS["gps"]().eval(), batch()
     with torch.no_grad():
-        assert tape.one_node(layer, *states(graphs), graphs)[0].grad_fn is None
+        assert one_node(layer, *states(graphs), graphs)[0].grad_fn is None

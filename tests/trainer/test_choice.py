@@ -10,7 +10,7 @@ from linear_toy import L2, Linear, toy_fit
 from torch import nn
 
 from gnnlab.trainer import Phase
-from gnnlab.trainer.schedule import Constant
+from gnnlab.trainer.schedule import Constant, Plateau
 
 
 def test_averages_are_handed_over_before_they_are_evaluated_and_kept(tmp_path: Path) -> None:
@@ -60,6 +60,16 @@ def test_weights_chosen_by_metric_and_loss(tmp_path: Path, choose: Any, best: in
     task = Scored([5.0, 4.0, 3.0, 2.0, 1.0], [3.0, 1.0, 2.0, 1.0, 2.0])
     _, result = toy_fit(tmp_path, task=task, max_epochs=20, patience=2, choose=choose)
     assert (result.best_epoch, result.stopped, len(result.history)) == (best, "patience", epochs)
+
+
+@pytest.mark.parametrize(("watch", "rate"), [("metric", 0.025), ("loss", 0.1)])
+def test_a_plateau_of_the_metric_or_of_the_loss(tmp_path: Path, watch: Any, rate: float) -> None:
+    """An accuracy that stands still while the loss falls."""
+    task = Scored([8.0, 7.0, 6.0, 5.0, 4.0], [0.5] * 5)
+    task.maximize = True
+    parts: Any = {"optimizer": partial(torch.optim.SGD, lr=0.1), "scheduler": partial(Plateau, patience=0, watch=watch)}
+    _, result = toy_fit(tmp_path, task=task, max_epochs=4, **parts)
+    assert result.last["lr"] == pytest.approx(rate)
 
 
 @pytest.mark.parametrize("choose_from", [0, 2])

@@ -15,6 +15,8 @@ from gnnlab.errors import RunStopped, UsageError
 from gnnlab.trainer import Phase, Trainer, device
 from gnnlab.trainer.ema import EMA
 from gnnlab.trainer.evaluate import evaluate
+from gnnlab.trainer.learner import Learner
+from gnnlab.trainer.losses import Losses
 from gnnlab.trainer.schedule import Constant, Plateau
 
 sgd = partial(SGD, lr=0.01)
@@ -140,6 +142,15 @@ def test_plateau_ends_the_run_below_min_lr(tmp_path: Path) -> None:
     _, result = toy_fit(tmp_path, task=Worsening(), optimizer=sgd, scheduler=scheduler, max_epochs=50, min_lr=1e-3)
     assert (result.stopped, result.last["epoch"]) == ("min_lr", 14)
     assert result.last["lr"] == pytest.approx(0.01 / 8)
+
+
+def test_a_step_without_items_is_noted_where_the_others_are() -> None:
+    """No gradient: torch then gives a norm on the CPU. "meta" stands in for a GPU."""
+    learner = Learner(Trainer(device="cpu"), Linear(), L2(), sgd, Constant)
+    learner.begin(Phase("train", 1), toy_loaders()["train"])
+    learner.device, losses = torch.device("meta"), Losses()
+    losses.add(*learner.step([packed(0, 0).batch()], items=0))
+    assert losses.steps[0].device == learner.device
 
 
 def test_bf16_runs_with_float32_losses(tmp_path: Path) -> None:

@@ -152,10 +152,6 @@ void merge(int64_t count, A* __restrict mean, A* __restrict square, int64_t more
   }
 }
 
-inline ScalarType accumulator(const Tensor& h) {
-  return h.scalar_type() == ScalarType::BFloat16 ? ScalarType::Float : h.scalar_type();
-}
-
 inline int64_t real_rows(const std::optional<Tensor>& count, int64_t rows) {
   return count.has_value() ? std::min(rows, *read<int64_t>(*count)) : rows;
 }
@@ -171,6 +167,12 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> norm(
   const Maybe before = dense(before_), after = dense(after_), given_mean = dense(mean_), given_var = dense(var_);
   const int64_t rows = h.size(0), width = h.size(1);
   const ScalarType type = accumulator(h);
+  const auto channels = [&](const auto& t) { return fits(t, type, {width}); };
+  STD_TORCH_CHECK(fits(h, h.scalar_type(), {rows, width}) && fits(before, h.scalar_type(), {rows, width}) &&
+                      fits(after, h.scalar_type(), {rows, width}) && channels(weight) && channels(bias) &&
+                      channels(given_mean) && channels(given_var),
+                  "norm: expected rows [N, d], and weight, bias, mean and var [d] of their type (float32 for bfloat16), "
+                  "for N = ", rows, ", d = ", width);
   Tensor y = new_empty(h, {rows, width}), z = new_empty(h, {rows, width}, type), mean = new_empty(h, {width}, type),
          var = new_empty(h, {width}, type);
   by_float(h, "norm", [&](auto t) {
@@ -252,9 +254,9 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> norm_backward(
 }
 
 // running += momentum (measured - running), the variance unbiased; counts the batches as torch does.
-void track_(Tensor running_mean, Tensor running_var, Tensor batches, const Tensor& mean, const Tensor& var, int64_t rows,
+void track_(Tensor running_mean, Tensor running_var, Tensor batches, const Tensor& mean, const Tensor& var, const Tensor& y,
             const Maybe& count, double momentum) {
-  const double n = static_cast<double>(real_rows(count, rows)), unbiased = n > 1 ? n / (n - 1) : 1;
+  const double n = static_cast<double>(real_rows(count, y.size(0))), unbiased = n > 1 ? n / (n - 1) : 1;
   by_float(running_mean, "track_", [&](auto t) {
     using T = typename decltype(t)::type;
     T *means = write<T>(running_mean), *vars = write<T>(running_var);
@@ -269,7 +271,7 @@ void track_(Tensor running_mean, Tensor running_var, Tensor batches, const Tenso
 }  // namespace gnnlab
 
 GNNLAB_OP(track_, "(Tensor(a!) running_mean, Tensor(b!) running_var, Tensor(c!) batches, Tensor mean, Tensor var, "
-                  "SymInt rows, Tensor? count, float momentum) -> ()")
+                  "Tensor y, Tensor? count, float momentum) -> ()")
 GNNLAB_OP(norm, "(Tensor h, Tensor? before, Tensor? after, Tensor weight, Tensor bias, Tensor? mean, Tensor? var, "
                 "float eps, bool relu, bool whole, float dropout_first, float dropout_last, Tensor? seed, "
                 "Tensor? count) -> (Tensor, Tensor, Tensor, Tensor)")

@@ -1,0 +1,123 @@
+"""A whole layer as one node of autograd's graph: its ops are noted as they run, and played backwards in one call.
+
+A graph network's kernels take some ten microseconds each, and what Python and autograd do for each of them takes
+longer. A layer's ops are written on a tape (`gnnlab.ops.tape`); what a layer did twice in the same way is code from
+then on (`gnnlab.ops.replay`). Results are the same to the bit. A layer that does anything else with its states is
+noticed, and runs op by op as if nothing had been tried.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import _SingleLevelFunction
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
+
+from gnnlab.batch import Batch
+from gnnlab.ops import backend
+from gnnlab.ops.batchnorm import is_synchronised
+from gnnlab.ops.draft import Draft, forward_code
+from gnnlab.ops.replay import Known, Program, Ran, Replayed, backward_code, kind, refuse_second_order
+from gnnlab.ops.tape import Foreign, Tape, heard_by, recorded_on, recording
+
+States = tuple[Tensor, Tensor | None]
+
+LOOKS = {Tensor.to, Tensor.float, Tensor.dim, Tensor.size, Tensor.numel, Tensor.__len__, Tensor.is_floating_point}
+"""What reads no value. A conversion that makes a new tensor is noticed later."""
+
+_known: WeakKeyDictionary[nn.Module, Known] = WeakKeyDictionary()
+
+
+def one_node(layer: nn.Module, x: Tensor, e: Tensor | None, batch: Batch, edge_weight: Tensor | None = None) -> States:
+    """layer(x, e, batch[, edge_weight]), in training on a CPU as one node of autograd's graph where that can be.
+
+    The layer is called once more, from the same random state, where it turns out that it cannot.
+    """
+    plain = torch.compiler.is_compiling() or not torch.is_grad_enabled() or not x.is_cpu
+    if plain or recording() is not None or backend.mode() == "reference" or is_synchronised():
+        return _call(layer, x, e, batch, edge_weight)
+    known = _known.get(layer)
+    if known is None or not known.current():
+        known = _known[layer] = Known(layer)
+    of = kind(x, e, batch, edge_weight)
+    if known.hooked or of in known.foreign:
+        return _call(layer, x, e, batch, edge_weight)
+    program = known.programs.get(of)
+    node, what = (Replayed, (program,)) if program else (_Recorded, (known, of, layer))
+    random = torch.get_rng_state() if program is None else None
+    try:
+        new_x, new_e = node.apply(*what, batch, x, e, edge_weight, *known.parameters)  # pyright: ignore[reportAttributeAccessIssue]
+    except Foreign:
+        assert random is not None
+        known.foreign.add(of)
+        torch.set_rng_state(random)
+        return _call(layer, x, e, batch, edge_weight)
+    return x if new_x is None else new_x, e if new_e is None else new_e
+
+
+def _call(layer: nn.Module, x: Tensor, e: Tensor | None, batch: Batch, edge_weight: Tensor | None) -> States:
+    """A layer is asked to weigh its edges only where there are weights: not every one can."""
+    return layer(x, e, batch) if edge_weight is None else layer(x, e, batch, edge_weight)
+
+
+class _Recorded(_SingleLevelFunction):
+    """A layer that writes itself on a tape, and drafts its program."""
+
+    @staticmethod
+    def forward(ctx: Any, known: Known, of: tuple, layer: nn.Module, batch: Batch, *given: Any) -> tuple[Any, ...]:
+        """The states after the layer; None for one that it hands on as it came."""
+        tape, draft = Tape(given, batch), Draft(batch, "v") if known.tries else None
+        names = (draft.call(given, "g"), draft.call(known.buffers, "b")) if draft else None
+        with heard_by(draft.heard if draft else None):
+            with nullcontext() if of in known.recorded else Untouched(tape, known.buffers), recorded_on(tape):
+                x, e, edge_weight, *_ = given
+                states = _call(layer, x, e, batch, edge_weight)
+            slots = tape.finish(states)
+            for effect in tape.effects:
+                effect()
+        known.recorded.add(of)
+        outputs = [slot if slot is not None and slot >= len(given) else None for slot in slots]
+        states = tuple(None if slot is None else tape.tensors[slot] for slot in outputs)
+        saved = [tensor for step in tape.steps for tensor in step.give()]
+        ctx.ran = Ran(tape.steps, outputs, tape.needs, len(given))
+        ctx.code = forward_code(draft, names, states, saved) if draft and names else None
+        ctx.known, ctx.of, ctx.batch = known, of, batch
+        ctx.mark_non_differentiable(*ctx.ran.constant(states))
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(*saved)
+        return states
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+        refuse_second_order()
+        if ctx.code is None:
+            return None, None, None, None, *ctx.ran.play(ctx.saved_tensors, grads)
+        result, code = backward_code(Draft(ctx.batch, "t"), ctx.code, ctx.ran, ctx.saved_tensors, grads)
+        if code is not None:
+            arrive = tuple(grad is not None for grad in grads)
+            arguments = ctx.code, code, ctx.known, dict(ctx.batch.makers), ctx.ran, arrive
+            ctx.known.settle(ctx.of, (ctx.code, code), lambda: Program(*arguments))
+        return None, None, None, None, *result
+
+
+class Untouched(TorchFunctionMode):
+    """Raises `Foreign` before an operation of torch's reads or changes what is on a tape, or a buffer.
+
+    For the first recording of a layer: so it leaves nothing behind, neither a change in place nor a value kept aside.
+    """
+
+    def __init__(self, tape: Tape, buffers: Sequence[Tensor]) -> None:
+        super().__init__()
+        self.tape, self.buffers = tape, {id(buffer) for buffer in buffers}
+
+    def __torch_function__(self, func: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        known, kernel = (self.tape.slots, self.buffers), getattr(func, "namespace", "") == "gnnlab"
+        if not kernel and func not in LOOKS and getattr(func, "__name__", "") != "__get__":
+            for arg in tree_leaves((args, kwargs)):
+                if isinstance(arg, Tensor) and any(id(arg) in ids for ids in known):
+                    raise Foreign
+        return func(*args, **(kwargs or {}))

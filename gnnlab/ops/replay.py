@@ -1,0 +1,156 @@
+"""A layer's kernels without the layer: what Python does between two of them, done once.
+
+A layer that did the same in two recordings (`gnnlab.ops.one_node`) does so again while nothing in it changes. Its
+forward and its backward are then functions of one line a kernel (`gnnlab.ops.draft`). Before every call
+`Known.current` looks whether the layer is what it was, and `kind` says which program its states are for.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from copy import copy
+from dataclasses import dataclass
+from itertools import chain
+from operator import is_
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import _SingleLevelFunction
+
+from gnnlab.batch import Batch
+from gnnlab.errors import UsageError
+from gnnlab.ops.draft import Code, Draft, compiled, listed
+from gnnlab.ops.tape import Listener, Step, heard_by
+
+HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+TRIES = 8
+"""Recordings of a layer that are drafted before it is left at that."""
+
+
+def kind(x: Tensor, e: Tensor | None, batch: Batch, edge_weight: Tensor | None) -> tuple:
+    """What decides beside the layer itself. One row or edge is a kind of its own: norms do not measure it."""
+    edges = None if e is None else (e.dtype, e.requires_grad)
+    weights = None if edge_weight is None else (edge_weight.dtype, edge_weight.requires_grad)
+    several = len(x) > 1 and batch.num_edges > 1
+    return x.dtype, x.requires_grad, edges, weights, batch.is_padded, several, torch.is_autocast_enabled("cpu")
+
+
+@dataclass
+class Ran:
+    """What a recording leaves for its backward: the steps, and by slot the outputs and what needs a gradient."""
+
+    steps: list[Step]
+    outputs: list[int | None]
+    needs: list[bool]
+    num_given: int
+
+    def constant(self, states: Sequence[Tensor | None]) -> list[Tensor]:
+        """The outputs without a gradient."""
+        pairs = zip(self.outputs, states, strict=True)
+        return [state for slot, state in pairs if slot is not None and state is not None and not self.needs[slot]]
+
+    def play(
+        self, saved: Sequence[Tensor | None], grads: Sequence[Tensor | None], added: Listener | None = None
+    ) -> list[Tensor | None]:
+        """The gradients of what was given, from those of the outputs."""
+        slots: list[Tensor | None] = [None] * len(self.needs)
+        tensors, steps = iter(saved), [copy(step) for step in self.steps]
+        for step in steps:
+            step.take(tensors)
+        for slot, grad in zip(self.outputs, grads, strict=True):
+            if slot is not None:
+                slots[slot] = grad
+        with torch._C._AutoDispatchBelowAutograd():
+            for step in reversed(steps):
+                step.play(slots, self.needs, added)
+        return slots[: self.num_given]
+
+
+def backward_code(
+    draft: Draft, forward: Code, ran: Ran, saved: Sequence[Tensor | None], grads: Sequence[Tensor | None]
+) -> tuple[list[Tensor | None], Code | None]:
+    """The gradients of what was given, from those of the outputs, and the code that has found them."""
+    draft.call(saved, forward.flat)
+    arrived = listed(draft.call(grads, "d"))
+    with heard_by(draft.heard):
+        result = ran.play(saved, grads, draft.heard)
+    last, first = listed(draft.say(result)), [f"{listed(forward.saved)} = saved", f"{arrived} = grads"]
+    source = draft.function("batch, makers, saved, grads", first, last)
+    return result, Code(source, frozenset(draft.kernels)) if draft.complete else None
+
+
+class Program:
+    """A layer as two functions, for one kind of states. `arrive`: which outputs got a gradient when it was recorded."""
+
+    def __init__(
+        self, forward: Code, backward: Code, known: "Known", makers: dict, ran: Ran, arrive: tuple[bool, ...]
+    ) -> None:
+        self.forward, self.backward = compiled(forward), compiled(backward)
+        self.saved, self.flat = forward.saved, forward.flat
+        self.buffers, self.makers, self.ran, self.arrive = known.buffers, makers, ran, arrive
+
+    def grads(self, batch: Batch, saved: Sequence[Tensor], grads: Sequence[Tensor | None]) -> Sequence[Tensor | None]:
+        """The gradients of what was given; step by step where others arrive than those that the code is for."""
+        if tuple([grad is not None for grad in grads]) == self.arrive:
+            with torch._C._AutoDispatchBelowAutograd():
+                return self.backward(batch, self.makers, saved, grads)
+        space = {"batch": batch, "makers": self.makers, **dict(zip(self.saved, saved, strict=True))}
+        return self.ran.play([eval(name, space) for name in self.flat], grads)
+
+
+class Known:
+    """What the recordings of a layer have shown, until something in it changes."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        modules = list(layer.modules())
+        self.parameters, self.buffers = tuple(layer.parameters()), tuple(layer.buffers())
+        parts = ("__dict__", "_parameters", "_buffers", "_modules")
+        self.held = [getattr(module, part) for module in modules for part in parts]
+        self.hooks = [getattr(module, name) for module in modules for name in HOOKS]
+        self.state, self.hooked = list(self._state()), any(self.hooks)
+        self.recorded: set[tuple] = set()
+        self.foreign: set[tuple] = set()
+        own = all(type(module).__module__.startswith(("gnnlab.", "torch.")) for module in modules)
+        self.tries = TRIES if own else 0
+        self.drafts: dict[tuple, tuple[Code, Code]] = {}
+        self.programs: dict[tuple, Program] = {}
+
+    def current(self) -> bool:
+        """Whether all attributes, parameters, buffers and modules in it are what they were, and as free of hooks."""
+        now = list(self._state())
+        return any(self.hooks) == self.hooked and len(now) == len(self.state) and all(map(is_, now, self.state))
+
+    def _state(self) -> Iterator[Any]:
+        return chain(chain.from_iterable(map(dict.values, self.held)), [p.requires_grad for p in self.parameters])
+
+    def settle(self, of: tuple, codes: tuple[Code, Code], program: Callable[[], Program]) -> None:
+        """Keep the program of a recording whose code is that of the one before."""
+        if self.drafts.get(of) == codes:
+            self.programs[of] = program()
+        self.drafts[of] = codes
+        self.tries -= 1
+
+
+class Replayed(_SingleLevelFunction):
+    """A program as a node of autograd's graph."""
+
+    @staticmethod
+    def forward(ctx: Any, program: Program, batch: Batch, *given: Tensor | None) -> tuple[Tensor | None, ...]:
+        """The states after the layer; None for one that it hands on as it came."""
+        with torch._C._AutoDispatchBelowAutograd():
+            states, saved = program.forward(batch, program.makers, given, program.buffers)
+        ctx.program, ctx.batch = program, batch
+        ctx.mark_non_differentiable(*program.ran.constant(states))
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(*saved)
+        return states
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+        refuse_second_order()
+        return None, None, *ctx.program.grads(ctx.batch, ctx.saved_tensors, grads)
+
+
+def refuse_second_order() -> None:
+    """Raises `UsageError` in a backward that is itself to be differentiated."""
+    if torch.is_grad_enabled():
+        raise UsageError("The fused ops have no second derivatives (create_graph=True): use ops=reference.")

@@ -1,0 +1,287 @@
+"""A layer that did the same twice is code from then on: the same to the bit, and never of a layer that has changed."""
+
+from collections.abc import Callable
+from copy import deepcopy
+from typing import TypeVar
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from gnnlab import ops
+from gnnlab.batch import Batch
+from gnnlab.errors import UsageError
+from gnnlab.models.gps import GPSLayer
+from gnnlab.nn.block import ConvBlock
+from gnnlab.nn.conv.gatedgcn import GatedGCN
+from gnnlab.nn.conv.gcn import GCN
+from gnnlab.nn.conv.gine import GINE
+from gnnlab.nn.linear import Linear
+from gnnlab.nn.mixer.attention import Attention
+from gnnlab.ops import backend
+from gnnlab.ops.batchnorm import BatchNorm, synchronised
+from gnnlab.ops.one_node import one_node
+from gnnlab.packed import Packed
+from gnnlab.padding import Padding
+from gnnlab.testing import random_graph
+
+pytestmark = pytest.mark.skipif(not backend.load(), reason="the kernels cannot be built here")
+
+DIM = 16
+Layer = TypeVar("Layer", bound=nn.Module)
+LAYERS = {
+    "gps": lambda: GPSLayer(DIM, GINE(DIM), Attention(DIM, dropout=0.5), 0.1, "relu"),
+    "gps-gatedgcn": lambda: GPSLayer(DIM, GatedGCN(DIM), Attention(DIM), 0.1, "relu"),
+    **{conv.__name__: lambda conv=conv: ConvBlock(conv(DIM), DIM, 0.2) for conv in (GCN, GINE, GatedGCN)},
+}
+
+
+def batch(*sizes: int, seed: int = 0) -> Batch:
+    generator = torch.Generator().manual_seed(seed)
+    return Packed.from_graphs([random_graph(n, 3 * n, generator) for n in sizes or (1, 9, 14)]).batch()
+
+
+def states(batch: Batch, requires_grad: bool = True) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    x, e = (torch.randn(n, DIM, generator=generator) for n in (batch.num_nodes, batch.num_edges))
+    return x.requires_grad_(requires_grad), e.requires_grad_(requires_grad)
+
+
+def x_alone(x: Tensor, e: Tensor) -> Tensor:
+    return x.square().sum()
+
+
+def both(x: Tensor, e: Tensor) -> Tensor:
+    return x_alone(x, e) + e.sin().sum()
+
+
+def step(layer: nn.Module, run: Callable, graphs: Batch, loss: Callable = both) -> list[Tensor]:
+    """What a step leaves: states, gradients, buffers and the random state after it."""
+    torch.manual_seed(0)
+    layer.zero_grad()
+    x, e = states(graphs)
+    new_x, new_e = run(layer, x, e, graphs)
+    loss(new_x, new_e).backward()
+    left = [new_x, new_e, x.grad, e.grad, *(p.grad for p in layer.parameters()), *layer.buffers()]
+    return [torch.get_rng_state(), *(tensor.clone() for tensor in left if tensor is not None)]
+
+
+def op_by_op(layer: nn.Module, *given: object) -> tuple[Tensor, Tensor]:
+    return layer(*given)
+
+
+def assert_same(layer: nn.Module, *graphs: Batch, loss: Callable = both) -> None:
+    """One step after the other, as one node and op by op, from the same layer."""
+    twin = deepcopy(layer)
+    for one in graphs:
+        left, right = step(layer, one_node, one, loss), step(twin, op_by_op, one, loss)
+        assert len(left) == len(right)
+        for a, b in zip(left, right, strict=True):
+            assert torch.equal(a, b)
+
+
+def is_replayed(layer: nn.Module, graphs: Batch | None = None, requires_grad: bool = True) -> bool:
+    graphs = graphs or batch()
+    x, _ = one_node(layer, *states(graphs, requires_grad), graphs)
+    return "Replayed" in type(x.grad_fn).__name__
+
+
+def learnt(layer: Layer) -> Layer:
+    """After two recordings."""
+    layer.train()
+    for seed in range(2):
+        step(layer, one_node, batch(5, 9 + seed, seed=seed))
+    assert is_replayed(layer)
+    return layer
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_same_to_the_bit_on_batches_of_any_size(name: str) -> None:
+    layer = learnt(LAYERS[name]())
+    assert_same(layer, batch(), batch(30, 2), batch(3, seed=4), batch(1, 2))
+    assert is_replayed(layer)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_what_is_different_for_a_single_row_is_not_replayed(name: str) -> None:
+    layer = learnt(LAYERS[name]())
+    assert not is_replayed(layer, batch(1))
+    assert_same(layer, batch(1), batch(), batch(1))
+
+
+def test_a_padded_batch_is_a_kind_of_its_own() -> None:
+    layer = learnt(LAYERS["gps"]())
+    padding = Padding([batch(7, 8), batch(20, 30)], 1)
+    padded = [padding(batch(*sizes)) for sizes in ((7, 8), (12, 3), (9, 9), (5, 6))]
+    assert all(one.is_padded for one in padded)
+    assert not is_replayed(layer, padded[0])
+    assert_same(layer, *padded)
+    assert is_replayed(layer, padded[0])
+
+
+def test_states_that_need_no_gradient() -> None:
+    layer = learnt(LAYERS["GatedGCN"]())
+    assert not is_replayed(layer, requires_grad=False)
+
+
+@pytest.mark.parametrize("first", [both, x_alone])
+def test_other_gradients_than_in_the_recordings(first: Callable) -> None:
+    layer = LAYERS["GatedGCN"]().train()
+    for _ in range(2):
+        step(layer, one_node, batch(), first)
+    assert is_replayed(layer)
+    assert_same(layer, batch(), loss=x_alone)
+    assert_same(layer, batch(), loss=both)
+
+
+def wider(layer: GPSLayer) -> None:
+    layer.feed_forward.linears[0].weight = nn.Parameter(torch.randn(2 * DIM, DIM))
+
+
+def hooked(layer: GPSLayer) -> None:
+    layer.norm.register_forward_hook(lambda module, args, out: out.neg())
+
+
+def frozen(layer: GPSLayer) -> None:
+    layer.norm.requires_grad_(False)
+
+
+def drier(layer: GPSLayer) -> None:
+    layer.feed_forward.dropout.p = 0.7
+
+
+def forgetful(layer: GPSLayer) -> None:
+    layer.norm.register_buffer("running_mean", torch.ones(DIM))
+
+
+def swapped(layer: GPSLayer) -> None:
+    layer.norm = BatchNorm(DIM, eps=0.1)
+
+
+def evaluated(layer: GPSLayer) -> None:
+    layer.norm.eval()
+
+
+@pytest.mark.parametrize(
+    "change", [wider, hooked, frozen, drier, forgetful, swapped, evaluated], ids=lambda f: f.__name__
+)
+def test_a_layer_that_changed_is_not_what_was_recorded(change: Callable[[GPSLayer], None]) -> None:
+    layer = learnt(GPSLayer(DIM, GINE(DIM), Attention(DIM, dropout=0.5), 0.1, "relu"))
+    change(layer)
+    assert not is_replayed(layer)
+    assert_same(layer, batch(), batch(4, 5), batch(), batch(6, 7))
+
+
+def test_eval_and_train_again_is_what_was_recorded() -> None:
+    layer = learnt(LAYERS["gps"]())
+    assert not is_replayed(layer.eval())
+    assert_same(layer.train(), batch(), batch(), batch())
+    assert is_replayed(layer)
+
+
+def test_a_batch_on_which_nothing_was_computed_yet() -> None:
+    """GCN's normalised adjacency is computed at its first use."""
+    layer = learnt(LAYERS["GCN"]())
+    for seed in range(3):
+        assert_same(layer, batch(8, 5, seed=seed))
+    assert is_replayed(layer, batch(7, seed=9))
+
+
+def test_reference_and_synchronised_norms_are_not_replayed() -> None:
+    layer = learnt(LAYERS["gps"]())
+    with backend.using("reference"):
+        assert not is_replayed(layer)
+    with synchronised(lambda total: total):
+        assert not is_replayed(layer)
+    assert is_replayed(layer)
+
+
+class Own(nn.Module):
+    """A layer from elsewhere: Python may decide anything in it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.calls = Linear(DIM, DIM), 0
+
+    def forward(self, x: Tensor, e: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        self.calls += 1
+        return self.first(x, relu=self.calls % 2 == 0), e
+
+
+def test_a_layer_from_elsewhere_is_recorded_every_time() -> None:
+    layer = Own().train()
+    for _ in range(6):
+        step(layer, one_node, batch())
+    assert layer.calls == 6
+    assert not is_replayed(layer)
+
+
+class Kept(Own):
+    """Keeps a value of its states aside."""
+
+    def forward(self, x: Tensor, e: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        hidden = self.first(x)
+        self.aside = hidden.square().mean()
+        return hidden, e
+
+
+class Changed(Own):
+    """Changes a buffer of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("seen", torch.zeros(()))
+
+    def forward(self, x: Tensor, e: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        self.seen += 1
+        return self.first(x).sin(), e
+
+
+class Counted(Own):
+    """A norm of torch's, which counts its batches."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(DIM)
+
+    def forward(self, x: Tensor, e: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        return functional.relu(self.norm(self.first(x))), e
+
+
+@pytest.mark.parametrize("kind", [Kept, Changed, Counted], ids=lambda kind: kind.__name__)
+def test_nothing_is_left_of_a_recording_that_fails(kind: type[Own]) -> None:
+    assert_same(kind().train(), batch(), batch(3, 4))
+
+
+def test_a_value_kept_aside_has_its_gradient() -> None:
+    def grads(run: Callable) -> Tensor:
+        torch.manual_seed(0)
+        layer, graphs = Kept(), batch()
+        new_x, _ = run(layer, *states(graphs), graphs)
+        (new_x.sum() + layer.aside).backward()
+        assert layer.first.weight.grad is not None
+        return layer.first.weight.grad
+
+    assert torch.equal(grads(one_node), grads(op_by_op))
+
+
+def test_features_of_the_batch_that_are_trained() -> None:
+    class Reads(Own):
+        def forward(self, x: Tensor, e: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+            return ops.gine(x, batch.edge["own"], batch), e
+
+    graphs = batch()
+    graphs.edge["own"] = torch.randn(graphs.num_edges, DIM, requires_grad=True)
+    one_node(Reads(), *states(graphs), graphs)[0].sum().backward()
+    assert graphs.edge["own"].grad is not None
+
+
+@pytest.mark.parametrize("recordings", [0, 2])
+def test_second_derivatives_are_refused(recordings: int) -> None:
+    layer, graphs = LAYERS["gps"]().train(), batch()
+    for _ in range(recordings):
+        step(layer, one_node, graphs)
+    x, e = states(graphs)
+    with pytest.raises(UsageError, match="ops=reference"):
+        torch.autograd.grad(one_node(layer, x, e, graphs)[0].sum(), x, create_graph=True)

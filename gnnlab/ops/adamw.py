@@ -1,6 +1,6 @@
 """AdamW's step and the clipping before it, for all parameters in one call each."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -28,12 +28,10 @@ class AdamW(torch.optim.AdamW):
         weight_decay: float = 1e-2,
     ) -> None:
         super().__init__(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
-        self._states: dict[int, tuple[list[Tensor], ...]] = {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """As torch's. Raises `ValueError` where moments are not of their parameter's shape."""
         super().load_state_dict(state_dict)
-        self._states.clear()
         for parameter, state in self.state.items():
             if any(state[name].shape != parameter.shape for name in ("exp_avg", "exp_avg_sq")):
                 found = tuple(state["exp_avg"].shape)
@@ -44,23 +42,19 @@ class AdamW(torch.optim.AdamW):
         """As torch's; a parameter without a gradient stays as it is."""
         if closure is not None or not all(_served(group["params"], "adamw_") for group in self.param_groups):
             return super().step(closure)
-        for index, group in enumerate(self.param_groups):
-            beta1, beta2 = group["betas"]
-            rest = float(group["lr"]), beta1, beta2, group["eps"], group["weight_decay"]
-            params, grads, *state = self._tensors(index, group)
-            _adamw(params, grads, *state, *rest)
+        for group in self.param_groups:
+            if params := [parameter for parameter in group["params"] if parameter.grad is not None]:
+                beta1, beta2 = group["betas"]
+                rest = float(group["lr"]), beta1, beta2, group["eps"], group["weight_decay"]
+                _adamw(params, [parameter.grad for parameter in params], *self._moments(group, params), *rest)
         return None
 
-    def _tensors(self, index: int, group: dict[str, Any]) -> tuple[list[Tensor], ...]:
-        """The parameters that have gradients, these, and their moments and steps."""
-        grads = [parameter.grad for parameter in group["params"]]
-        if any(grad is None for grad in grads) or index not in self._states:
-            params, grads, means, squares, steps = [], [], [], [], []
-            self._init_group(group, params, grads, means, squares, [], steps)
-            if len(params) < len(group["params"]):
-                return params, grads, means, squares, steps
-            self._states[index] = means, squares, steps
-        return group["params"], grads, *self._states[index]
+    def _moments(self, group: dict[str, Any], params: Sequence[Tensor]) -> Iterator[list[Tensor]]:
+        """Both moments and the steps of parameters that have gradients."""
+        states = [self.state[parameter] for parameter in params]
+        if not all(states):
+            self._init_group(group, [], [], [], [], [], [])
+        return ([state[name] for state in states] for name in ("exp_avg", "exp_avg_sq", "step"))
 
 
 def clip_grad_norm_(parameters: Sequence[nn.Parameter], max_norm: float) -> Tensor:

@@ -25,7 +25,7 @@ QUERIES, KEYS = 32, 4
 def attention(qkv: Tensor, batch: Batch, num_heads: int, dropout: float = 0.0, bias: Tensor | None = None) -> Tensor:
     """For each head Σ_j drop(softmax_j(q_i·k_j / √C + b_ij)) v_j over the nodes j of the graph of i: [N, H·C].
 
-    In the precision of `qkv`, whatever that of the bias.
+    In the precision of `qkv`, whatever that of the bias. A bias of -inf hides a key; 0 where all keys are hidden.
     """
     seed = fresh_seed(qkv.device) if dropout else None
     bias = None if bias is None else bias.to(qkv.dtype)
@@ -66,7 +66,9 @@ def reference(
         scores = query @ key.transpose(-1, -2) / math.sqrt(dim // num_heads)
         scores = scores.masked_fill(~allowed, -math.inf) if added is None else scores + added
         kept = _kept(seed, first, num_heads, longest, dropout)
-        mixed = (scores.softmax(-1) * kept * scale(dropout)) @ value
+        blind = (scores == -math.inf).all(-1, keepdim=True)  # sees no key: weights of 0, not NaN
+        weights = scores.masked_fill(blind, 0).softmax(-1).masked_fill(blind, 0)
+        mixed = (weights * kept * scale(dropout)) @ value
     return mixed.transpose(1, 2).reshape(graphs * longest, dim).index_select(0, padded_row)
 
 

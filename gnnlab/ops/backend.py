@@ -63,7 +63,9 @@ def load(device: str = "cpu") -> bool:
 
 
 def fused(x: Tensor, op: str) -> bool:
-    """Whether a kernel serves `op` on tensors like `x`."""
+    """Whether a kernel serves `op` on tensors like `x`; within a transform of `torch.func`, none does."""
+    if torch._C._are_functorch_transforms_active():
+        return False
     return x.dtype in (torch.float32, torch.float64, torch.bfloat16) and serves(op, x.device.type)
 
 

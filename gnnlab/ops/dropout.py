@@ -16,18 +16,22 @@ def dropout(x: Tensor, p: float, training: bool = True) -> Tensor:
     if not p or not training:
         return x
     seed = fresh_seed(x.device)
-    if torch.compiler.is_compiling() or not fused(x, "keep"):
+    if torch.compiler.is_compiling() or not fused(x, "dropout"):
         return drop(x, p, seed)
     return _Dropout.apply(x, p, seed)  # pyright: ignore[reportReturnType]
 
 
 def drop(x: Tensor, p: float, seed: Tensor | None, first: int = 0) -> Tensor:
-    """The same in plain torch, by the decisions that the kernels take: of elements numbered, in row-major order, from
-    `first` on."""
+    """The same in torch's operations, by the decisions that all kernels take: of elements numbered, in row-major order,
+    from `first` on."""
     if seed is None or not p:
         return x
-    kept = keep(seed, first + x.numel(), p)[first:].view(x.shape)
-    return (x * scale(p)).masked_fill(~kept, 0)
+    count = first + x.numel()
+    if torch.compiler.is_compiling() or not fused(x, "keep"):
+        dropped = ~keep(seed, count, p)
+    else:
+        dropped = _keep(seed, -(-count // GROUP), p).view(-1)[:count] == 0
+    return (x * scale(p)).masked_fill(dropped[first:].view(x.shape), 0)
 
 
 class _Dropout(torch.autograd.Function):
@@ -35,7 +39,7 @@ class _Dropout(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, p: float, seed: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx.p = p
         ctx.save_for_backward(seed)
-        return _thinned(x, p, seed)
+        return _thin(x, seed, p)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -43,9 +47,5 @@ class _Dropout(torch.autograd.Function):
         return _Dropout.apply(grad, ctx.p, seed), None, None  # pyright: ignore[reportReturnType]
 
 
-def _thinned(x: Tensor, p: float, seed: Tensor) -> Tensor:
-    kept = _keep(seed, -(-x.numel() // GROUP), p).view(-1)[: x.numel()].view(x.shape)
-    return x * kept.mul_(scale(p)).to(x.dtype)
-
-
+_thin = kernel("dropout", lambda x, seed, p: x.new_empty(x.shape))
 _keep = kernel("keep", lambda seed, groups, p: seed.new_empty(groups, GROUP, dtype=torch.float32))

@@ -87,7 +87,7 @@ def reference(
     total = _total(torch.zeros_like(most).index_add(0, target, weight), most, eps)
     alpha = drop(weight / total.index_select(0, target), dropout, seed)
     messages = alpha.unsqueeze(-1) * value.index_select(0, source).unflatten(1, (logits.shape[1], -1))
-    return torch.zeros_like(value).index_add(0, target, messages.flatten(1))
+    return torch.zeros_like(value).index_add(0, target, messages.flatten(1).to(value.dtype))
 
 
 def gat_reference(

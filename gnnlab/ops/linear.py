@@ -19,7 +19,8 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, relu: bool = F
     """[N, out]. `dropout` needs `relu`: where the result is positive, its gradient passes, and no mask is kept."""
     assert relu or not dropout, "dropout follows a ReLU"
     seed = fresh_seed(x.device) if dropout else None
-    if not fused(x, "linear") or x.dim() != 2 or weight.dtype != x.dtype:
+    # The kernel is a CPU's. Under autocast torch's own map takes x and W in another type.
+    if not fused(x, "linear") or x.dim() != 2 or weight.dtype != x.dtype or torch.is_autocast_enabled("cpu"):
         return reference(x, weight, bias, relu, dropout, seed)
     return _linear(x, weight, bias, relu, dropout, seed)
 

@@ -21,7 +21,8 @@ Biases = tuple[Tensor | None, Tensor | None]
 def mlp(x: Tensor, weights: Pair, biases: Biases, dropout: float = 0.0) -> Tensor:
     """[N, out]."""
     seed = fresh_seed(x.device) if dropout else None
-    if not fused(x, "mlp") or x.dim() != 2 or weights[0].dtype != x.dtype:
+    # See `gnnlab.ops.linear`.
+    if not fused(x, "mlp") or x.dim() != 2 or weights[0].dtype != x.dtype or torch.is_autocast_enabled("cpu"):
         return reference(x, weights, biases, dropout, seed)
     return _mlp(x, weights[0], biases[0], weights[1], biases[1], dropout, seed)[0]
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
 from itertools import chain
-from operator import is_
+from operator import eq, is_
 from typing import Any
 
 import torch
@@ -103,10 +103,10 @@ class Known:
     def __init__(self, layer: nn.Module) -> None:
         modules = list(layer.modules())
         self.parameters, self.buffers = tuple(layer.parameters()), tuple(layer.buffers())
-        parts = ("__dict__", "_parameters", "_buffers", "_modules")
-        self.held = [getattr(module, part) for module in modules for part in parts]
+        self.attributes = [vars(module) for module in modules]
+        self.parts = [part for each in modules for part in (each._parameters, each._buffers, each._modules) if part]
         self.hooks = [getattr(module, name) for module in modules for name in HOOKS]
-        self.state, self.hooked = list(self._state()), any(self.hooks)
+        self.told, self.state, self.hooked = list(self._told()), list(self._state()), any(self.hooks)
         self.recorded: set[tuple] = set()
         self.foreign: set[tuple] = set()
         own = all(type(module).__module__.startswith(("gnnlab.", "torch.")) for module in modules)
@@ -117,10 +117,19 @@ class Known:
     def current(self) -> bool:
         """Whether all attributes, parameters, buffers and modules in it are what they were, and as free of hooks."""
         now = list(self._state())
-        return any(self.hooks) == self.hooked and len(now) == len(self.state) and all(map(is_, now, self.state))
+        same = len(now) == len(self.state) and all(map(is_, now, self.state)) and any(self.hooks) == self.hooked
+        try:
+            return same and all(map(eq, self._told(), self.told))
+        except RuntimeError:  # another tensor as an attribute: whether it is equal has many answers
+            return False
+
+    def _told(self) -> Iterator[tuple]:
+        """The attributes of each module: what was set anew to the same value is the same."""
+        return map(tuple, map(dict.values, self.attributes))
 
     def _state(self) -> Iterator[Any]:
-        return chain(chain.from_iterable(map(dict.values, self.held)), [p.requires_grad for p in self.parameters])
+        """Its parameters, buffers and modules, and which parameters are trained."""
+        return chain(chain.from_iterable(map(dict.values, self.parts)), [p.requires_grad for p in self.parameters])
 
     def settle(self, of: tuple, codes: tuple[Code, Code], program: Callable[[], Program]) -> None:
         """Keep the program of a recording whose code is that of the one before."""

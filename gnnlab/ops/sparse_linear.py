@@ -45,7 +45,8 @@ def sparse(x: Tensor | None) -> Sparse | None:
 def sparse_linear(x: Sparse, weight: Tensor, bias: Tensor | None = None, dropout: float = 0.0) -> Tensor:
     """[N, out]: dropout(X) Wᵀ + b."""
     out = _Product.apply(x._replace(value=thin(x.value, dropout)), weight)
-    return out if bias is None else out + bias
+    out = out if bias is None else out + bias
+    return out.to(torch.get_autocast_dtype("cpu")) if torch.is_autocast_enabled("cpu") else out
 
 
 def reference(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -57,16 +58,19 @@ class _Product(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Sparse, weight: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx.x = x
-        return _csr(x.rowptr, x.column, x.value.to(weight.dtype), weight.shape[1]) @ weight.t()
+        return _product(x.rowptr, x.column, x.value, weight.t())
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[None, Tensor]:  # pyright: ignore[reportIncompatibleMethodOverride]
         x = ctx.x
-        transposed = _csr(x.colptr, x.row, x.value[x.order].to(grad.dtype), grad.shape[0])
-        return None, (transposed @ grad).t()
+        return None, _product(x.colptr, x.row, x.value[x.order], grad).t()
 
 
-def _csr(pointers: Tensor, index: Tensor, value: Tensor, columns: int) -> Tensor:
-    with warnings.catch_warnings():
+def _product(pointers: Tensor, index: Tensor, value: Tensor, dense: Tensor) -> Tensor:
+    """The matrix of these entries times `dense`, computed in float32 at least: torch has none in bfloat16."""
+    exact = torch.promote_types(dense.dtype, torch.float32)
+    size = len(pointers) - 1, len(dense)
+    with warnings.catch_warnings(), torch.autocast("cpu", enabled=False):
         warnings.filterwarnings("ignore", message="Sparse (CSR tensor support|invariant checks)")
-        return torch.sparse_csr_tensor(pointers, index, value, (len(pointers) - 1, columns), check_invariants=False)
+        matrix = torch.sparse_csr_tensor(pointers, index, value.to(exact), size, check_invariants=False)
+        return (matrix @ dense.to(exact)).to(dense.dtype)

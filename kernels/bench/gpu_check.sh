@@ -5,7 +5,8 @@
 # It needs python3 with torch for CUDA, nvcc of torch's CUDA, and no network. What may be missing is brought along:
 #   wheels    pip wheel --no-deps -w .whl hydra-core==1.3.8 omegaconf==2.3.1 antlr4-python3-runtime==4.9.3
 #   ZINC      .mirror/ZINC/raw/*, or GNNLAB_MIRROR; random molecules take its place
-# In $OUT (gpu_check): summary.txt, log.txt, {models,attention,…}.{md,json,png}, metrics.csv, timing.csv, checkpoint.pt.
+# In $OUT (gpu_check): summary.txt, which is also what it prints, log.txt, tables.md, bench.tar.gz (figures, JSON),
+# metrics.csv, timing.csv, checkpoint.pt.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -20,7 +21,8 @@ mkdir -p "$OUT"
 : > "$LOG"
 : > "$SUMMARY"
 
-say() { echo "$*" | tee -a "$SUMMARY"; }
+note() { tee -a "$SUMMARY"; }
+say() { echo "$*" | note; }
 left() { echo $((TOTAL - TRAINING - SECONDS)); }
 
 # step NAME SECONDS COMMAND…: run it, all that it says into the log; how it ended and how long it took into the summary.
@@ -46,25 +48,27 @@ export XDG_CACHE_HOME="${XDG_CACHE_HOME:-/tmp/gnnlab-cache}"
 step machine 30 sh -c 'nvidia-smi; nvcc --version; uname -a; nproc; '"$PYTHON"' -c "import torch; print(torch.__version__, torch.cuda.is_available())"'
 step build 240 "$PYTHON" -m gnnlab.ops build
 step report 30 "$PYTHON" -m gnnlab.ops report
-"$PYTHON" -m gnnlab.ops report >> "$SUMMARY" 2> /dev/null
+"$PYTHON" -m gnnlab.ops report 2> /dev/null | note
 
 workers=$(($(nproc) < 6 ? $(nproc) : 6))
-files=$(ls tests/ops/test_*.py | grep -vE "test_(build|cuda|sanitizers)\.py")
-OMP_NUM_THREADS=1 step tests 150 "$PYTHON" -m pytest -q -n "$workers" -p no:cacheprovider $files
-grep -E "^(FAILED|ERROR)|passed|failed" "$LOG" | tail -40 >> "$SUMMARY"
+files=$(grep -rlE "check_everything|mark\.gpu" tests --include="test_*.py")  # what runs on the device
+OMP_NUM_THREADS=1 step tests 150 "$PYTHON" -m pytest -vv -n "$workers" -p no:cacheprovider $files
+grep -E "(FAILED|ERROR) tests/|[0-9] (passed|failed)" "$LOG" | tail -40 | note
 
 if [ $DEVICE = cuda ]; then
-  for tool in memcheck racecheck; do
-    step "compute-sanitizer $tool" 60 compute-sanitizer --tool "$tool" "$PYTHON" -m tests.ops.small_cases
-  done
-  grep -E "ERROR SUMMARY|RACECHECK SUMMARY|Invalid|hazard" "$LOG" | sort | uniq -c | head -20 >> "$SUMMARY"
+  export PYTORCH_NO_CUDA_MEMORY_CACHING=1  # every tensor its own allocation: beyond its end is out of bounds
+  step "compute-sanitizer memcheck" 120 compute-sanitizer --tool memcheck "$PYTHON" -m tests.ops.small_cases
+  step "compute-sanitizer racecheck" 60 compute-sanitizer --tool racecheck "$PYTHON" -m tests.ops.small_cases
+  unset PYTORCH_NO_CUDA_MEMORY_CACHING
+  grep -E "ERROR SUMMARY|RACECHECK SUMMARY|Invalid|hazard|, FAILED$" "$LOG" | sort | uniq -c | head -20 | note
 else
   step "small cases, without compute-sanitizer" 120 "$PYTHON" -m tests.ops.small_cases
 fi
 
 families=(models attention edges segment scan dense)
 step bench 200 "$PYTHON" -m kernels.bench "${BENCH[@]}" "${families[@]/#/--only=}" --out "$WORK/bench"
-cp "$WORK"/bench/*/* "$OUT"
+cat "$WORK"/bench/*/*.md > "$OUT/tables.md"
+tar -czf "$OUT/bench.tar.gz" -C "$WORK" bench
 
 data=(dataset=zinc)
 if [ ! -d "${GNNLAB_MIRROR:-/nowhere}/ZINC" ]; then
@@ -78,6 +82,6 @@ TRAINING=10
 train "ZINC, first life" $(($(left) / 2))
 train "ZINC, resumed" "$(left)"
 cp "$WORK"/runs/*/*/{metrics.csv,timing.csv,checkpoint.pt} "$OUT"
-tail -n 3 "$OUT"/{metrics,timing}.csv >> "$SUMMARY"
+tail -n 3 "$OUT"/{metrics,timing}.csv | note
 rm -rf "$WORK"
 say "all: $SECONDS s"

@@ -47,11 +47,15 @@ template <class T, class I> struct DotBackward {
 };
 
 std::tuple<Tensor, Tensor> dot_logits(const Tensor& query_, const Tensor& key_, const std::optional<Tensor>& of_edge_,
-                                      const Tensor&, const Tensor& source_, const Tensor& target_, const Tensor&,
+                                      const Tensor& rowptr, const Tensor& source_, const Tensor& target_, const Tensor&,
                                       const Tensor&, const Tensor&, int64_t heads, double scale, bool need_products) {
   const Tensor query = dense(query_), key = dense(key_), source = dense(source_), target = dense(target_);
   const auto of_edge = dense(of_edge_);
-  const int64_t edges = source.size(0), width = query.size(1);
+  const int64_t rows = rowptr.size(0) - 1, edges = source.size(0), width = query.size(1);
+  STD_TORCH_CHECK(heads > 0 && width % heads == 0 && fits(query, query.scalar_type(), {rows, width}) &&
+                      fits(key, query.scalar_type(), {rows, width}) && fits(of_edge, query.scalar_type(), {edges, width}),
+                  "dot_logits: expected query and key [N, H C] and edge [E, H C] of one type, for N = ", rows, ", E = ",
+                  edges, ", H = ", heads);
   Tensor logits = new_empty(query, {edges, heads}), products = new_empty(query, {need_products ? edges : 0, width});
   by_types(query, source, "dot_logits", [&](auto t, auto i) {
     using T = typename decltype(t)::type;

@@ -110,18 +110,21 @@ template <class A, class I> struct GradSource {
   }
 };
 
-inline ScalarType score_type(const Tensor& value) {
-  return value.scalar_type() == ScalarType::BFloat16 ? ScalarType::Float : value.scalar_type();
-}
-
 std::tuple<Tensor, Tensor> edge_softmax_sum(
     const Tensor& value_, const std::optional<Tensor>& of_source_, const std::optional<Tensor>& of_target_,
     const std::optional<Tensor>& of_edge_, const Tensor& rowptr_, const Tensor& source_, const Tensor&, const Tensor&,
     const Tensor&, const Tensor&, int64_t heads, double slope, double eps) {
   const Tensor value = dense(value_), rowptr = dense(rowptr_), source = dense(source_);
   const auto of_source = dense(of_source_), of_target = dense(of_target_), of_edge = dense(of_edge_);
-  const int64_t rows = value.size(0), edges = source.size(0), width = value.size(1);
-  Tensor out = new_empty(value, {rows, width}), alpha = new_empty(value, {edges, heads}, score_type(value));
+  const ScalarType type = accumulator(value);
+  const int64_t rows = rowptr.size(0) - 1, edges = source.size(0);
+  STD_TORCH_CHECK(heads > 0 && fits(value, value.scalar_type(), {rows, kAny}) && value.size(1) % heads == 0 &&
+                      fits(of_source, type, {rows, heads}) && fits(of_target, type, {rows, heads}) &&
+                      fits(of_edge, type, {edges, heads}),
+                  "edge_softmax_sum: expected values [N, H C], scores of nodes [N, H] and of edges [E, H], for N = ",
+                  rows, ", E = ", edges, ", H = ", heads);
+  const int64_t width = value.size(1);
+  Tensor out = new_empty(value, {rows, width}), alpha = new_empty(value, {edges, heads}, type);
   by_types(value, rowptr, "edge_softmax_sum", [&](auto t, auto i) {
     using T = typename decltype(t)::type;
     using I = typename decltype(i)::type;

@@ -99,9 +99,11 @@ std::tuple<Tensor, Tensor, Tensor> gated(const Tensor& nodes_, const Tensor& edg
                                          const Tensor&, const Tensor&) {
   const Tensor nodes = dense(nodes_), edges = dense(edges_), rowptr = dense(rowptr_), source = dense(source_);
   const auto w = dense(w_);
-  const int64_t rows = nodes.size(0), count = edges.size(0), width = edges.size(1);
-  STD_TORCH_CHECK(nodes.size(1) == 4 * width && source.size(0) == count,
-                  "gated: nodes must be [N, 4d] and edges [E, d]");
+  const int64_t rows = rowptr.size(0) - 1, count = source.size(0), width = edges.size(1);
+  STD_TORCH_CHECK(fits(nodes, nodes.scalar_type(), {rows, 4 * width}) &&
+                      fits(edges, nodes.scalar_type(), {count, width}) && fits(w, nodes.scalar_type(), {count}),
+                  "gated: expected nodes [N, 4d], edges [E, d] and edge_weight [E] of one type, for N = ", rows,
+                  ", E = ", count);
   Tensor out = new_empty(nodes, {rows, width}), logits = new_empty(nodes, {count, width}),
          kept = new_empty(nodes, {rows, 2 * width});
   by_types(nodes, rowptr, "gated", [&](auto t, auto i) {

@@ -70,12 +70,18 @@ template <class T> Tensor sum_of_rows(Tensor from) {
 }
 
 Tensor gatv2_logits(const Tensor& of_source_, const Tensor& of_target_, const std::optional<Tensor>& of_edge_,
-                    const Tensor& attention_, const Tensor&, const Tensor& source_, const Tensor& target_,
+                    const Tensor& attention_, const Tensor& rowptr, const Tensor& source_, const Tensor& target_,
                     const Tensor&, const Tensor&, const Tensor&, double slope) {
   const Tensor of_source = dense(of_source_), of_target = dense(of_target_), attention = dense(attention_),
                source = dense(source_), target = dense(target_);
   const auto of_edge = dense(of_edge_);
-  const int64_t edges = source.size(0), width = of_source.size(1), heads = attention.size(0);
+  const ScalarType type = of_source.scalar_type();
+  const int64_t rows = rowptr.size(0) - 1, edges = source.size(0), heads = attention.size(0);
+  const int64_t width = attention.numel();
+  STD_TORCH_CHECK(heads > 0 && fits(attention, type, {heads, kAny}) && fits(of_source, type, {rows, width}) &&
+                      fits(of_target, type, {rows, width}) && fits(of_edge, type, {edges, width}),
+                  "gatv2_logits: expected source and target [N, H C], edge [E, H C] and attention [H, C] of one type, "
+                  "for N = ", rows, ", E = ", edges);
   Tensor logits = new_empty(of_source, {edges, heads});
   by_types(of_source, source, "gatv2_logits", [&](auto t, auto i) {
     using T = typename decltype(t)::type;

@@ -56,8 +56,10 @@ Tensor gine(const Tensor& x_, const Tensor& e_, const std::optional<Tensor>& w_,
             const Tensor& source_, const Tensor&, const Tensor&, const Tensor&, const Tensor&, double root) {
   const Tensor x = dense(x_), e = dense(e_), rowptr = dense(rowptr_), source = dense(source_);
   const auto w = dense(w_);
-  const int64_t rows = x.size(0), edges = source.size(0), width = x.size(1);
-  STD_TORCH_CHECK(e.size(0) == edges && e.size(1) == width, "gine: e must be [E, d] with the width of x");
+  const int64_t rows = rowptr.size(0) - 1, edges = source.size(0), width = x.size(1);
+  STD_TORCH_CHECK(fits(x, x.scalar_type(), {rows, width}) && fits(e, x.scalar_type(), {edges, width}) &&
+                      fits(w, x.scalar_type(), {edges}),
+                  "gine: expected x [N, d], e [E, d] and edge_weight [E] of one type, for N = ", rows, ", E = ", edges);
   Tensor out = new_empty(x, {rows, width});
   by_types(x, rowptr, "gine", [&](auto t, auto i) {
     using T = typename decltype(t)::type;

@@ -99,9 +99,13 @@ template <class T, class I> struct Products {
 std::tuple<Tensor, Tensor> linear_attention(const Tensor& q_, const Tensor& k_, const Tensor& v_, const Tensor& ptr_,
                                             const Tensor& graph_, int64_t heads) {
   const Tensor q = dense(q_), k = dense(k_), v = dense(v_), ptr = dense(ptr_), graph = dense(graph_);
-  const int64_t nodes = q.size(0), features = q.size(1) / heads, width = v.size(1) / heads;
-  STD_TORCH_CHECK(k.size(1) == q.size(1) && q.size(1) == features * heads && v.size(1) == width * heads,
-                  "linear_attention: q and k must be [N, H·M], v [N, H·C]");
+  STD_TORCH_CHECK(heads > 0, "linear_attention: expected at least one head");
+  const int64_t nodes = graph.size(0), features = q.size(1) / heads, width = v.size(1) / heads;
+  STD_TORCH_CHECK(fits(q, q.scalar_type(), {nodes, features * heads}) &&
+                      fits(k, q.scalar_type(), {nodes, features * heads}) &&
+                      fits(v, q.scalar_type(), {nodes, width * heads}),
+                  "linear_attention: expected q and k [N, H·M] and v [N, H·C] of one type, for N = ", nodes, ", H = ",
+                  heads);
   Tensor out, divisor = new_empty(q, {nodes, heads});
   by_types(q, ptr, "linear_attention", [&](auto t, auto i) {
     using T = typename decltype(t)::type;

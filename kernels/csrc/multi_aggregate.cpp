@@ -70,6 +70,8 @@ template <class T, class I> struct MultiAggregateBackward {
 
 Tensor multi_aggregate(const Tensor& x_, const Tensor& rowptr_) {
   const Tensor x = dense(x_), rowptr = dense(rowptr_);
+  STD_TORCH_CHECK(x.dim() == 2 && ends_at(rowptr, x.size(0)),
+                  "multi_aggregate: expected messages [E, d] for the edges of the batch");
   const int64_t rows = rowptr.size(0) - 1, width = x.size(1);
   Tensor out = new_empty(x, {rows, 4 * width});
   by_types(x, rowptr, "multi_aggregate", [&](auto t, auto i) {

@@ -66,6 +66,32 @@ inline Tensor new_empty(const Tensor& like, std::initializer_list<int64_t> sizes
   return new_empty(like, sizes, like.scalar_type());
 }
 
+// Whether t is of this type and these sizes, of which kAny is any; what is absent is.
+constexpr int64_t kAny = -1;
+inline bool fits(const Tensor& t, ScalarType type, std::initializer_list<int64_t> sizes) {
+  if (t.scalar_type() != type || t.dim() != static_cast<int64_t>(sizes.size())) return false;
+  int64_t d = 0;
+  return std::all_of(sizes.begin(), sizes.end(), [&](int64_t size) { return t.size(d++) == size || size == kAny; });
+}
+inline bool fits(const std::optional<Tensor>& t, ScalarType type, std::initializer_list<int64_t> sizes) {
+  return !t.has_value() || fits(*t, type, sizes);
+}
+
+// Whether the ranges of `ptr` end with the last of `rows`. A GPU is not asked: that would mean to wait for it.
+inline bool ends_at(const Tensor& ptr, int64_t rows) {
+#ifdef __CUDACC__
+  return true;
+#else
+  const int64_t last = ptr.size(0) - 1;
+  return (ptr.scalar_type() == ScalarType::Int ? read<int32_t>(ptr)[last] : read<int64_t>(ptr)[last]) == rows;
+#endif
+}
+
+// The type in which numbers of x's are added up.
+inline ScalarType accumulator(const Tensor& x) {
+  return x.scalar_type() == ScalarType::BFloat16 ? ScalarType::Float : x.scalar_type();
+}
+
 // For the numbers of edges or rows kept beside `like`: see Lane::Index.
 inline Tensor new_index(const Tensor& like, std::initializer_list<int64_t> sizes) {
   return new_empty(like, sizes, like.scalar_type() == ScalarType::Double ? ScalarType::Long : ScalarType::Int);

@@ -70,7 +70,11 @@ Tensor propagate(const Tensor& x_, const std::optional<Tensor>& w_, const std::o
                  const Tensor&, bool mean) {
   const Tensor x = dense(x_), rowptr = dense(rowptr_), source = dense(source_);
   const auto w = dense(w_), root = dense(root_);
-  const int64_t rows = x.size(0), edges = source.size(0), width = x.size(1);
+  const int64_t rows = rowptr.size(0) - 1, edges = source.size(0);
+  STD_TORCH_CHECK(fits(x, x.scalar_type(), {rows, kAny}) && fits(w, x.scalar_type(), {edges}) &&
+                      fits(root, x.scalar_type(), {rows}),
+                  "propagate: expected x [N, d], edge_weight [E] and root [N] of one type, for N = ", rows, ", E = ", edges);
+  const int64_t width = x.size(1);
   Tensor out = new_empty(x, {rows, width});
   by_types(x, rowptr, "propagate", [&](auto t, auto i) {
     using T = typename decltype(t)::type;

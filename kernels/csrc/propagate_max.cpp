@@ -77,7 +77,10 @@ std::tuple<Tensor, Tensor> propagate_max(const Tensor& x_, const std::optional<T
                                          const Tensor&, double sign) {
   const Tensor x = dense(x_), rowptr = dense(rowptr_), source = dense(source_);
   const auto w = dense(w_);
-  const int64_t rows = x.size(0), edges = source.size(0), width = x.size(1);
+  const int64_t rows = rowptr.size(0) - 1, edges = source.size(0);
+  STD_TORCH_CHECK(fits(x, x.scalar_type(), {rows, kAny}) && fits(w, x.scalar_type(), {edges}),
+                  "propagate: expected x [N, d] and edge_weight [E] of one type, for N = ", rows, ", E = ", edges);
+  const int64_t width = x.size(1);
   Tensor out = new_empty(x, {rows, width}), arg = new_index(x, {rows, width});
   by_types(x, rowptr, "propagate_max", [&](auto t, auto i) {
     using T = typename decltype(t)::type;

@@ -32,7 +32,7 @@ template <class T> struct Sequences {
   template <class Lane, class V> HD void rates(Lane lane, int64_t state, States<V>& rate) const {
     GNNLAB_UNROLL
     for (int s = 0; s < kStates; ++s)
-      rate[s] = max_(exact(lane).load(a + (state + s) * width) * V(A(1.44269504088896340736)), V(A(-1e30)));
+      rate[s] = maximum_(exact(lane).load(a + (state + s) * width) * V(A(1.44269504088896340736)), V(A(-1e30)));
   }
 };
 

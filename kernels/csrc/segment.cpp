@@ -83,9 +83,12 @@ template <class T, class I> struct SegmentMaxBackward {
   }
 };
 
-Tensor segment(const Tensor& x_, const std::optional<Tensor>& w_, const Tensor& ptr_, const Tensor&, bool mean) {
+Tensor segment(const Tensor& x_, const std::optional<Tensor>& w_, const Tensor& ptr_, const Tensor& owner, bool mean) {
   const Tensor x = dense(x_), ptr = dense(ptr_);
   const auto w = dense(w_);
+  STD_TORCH_CHECK(fits(x, x.scalar_type(), {owner.size(0), kAny}) && fits(w, x.scalar_type(), {owner.size(0)}),
+                  "segment: expected rows [n, d] and weights [n] of one type, for the n = ", owner.size(0),
+                  " edges or nodes of the batch");
   const int64_t rows = ptr.size(0) - 1, width = x.size(1);
   Tensor out = new_empty(x, {rows, width});
   by_types(x, ptr, "segment", [&](auto t, auto i) {
@@ -116,8 +119,10 @@ std::tuple<Tensor, Tensor> segment_backward(const Tensor& g_, const Tensor& x_, 
   return {grad_x, grad_w};
 }
 
-std::tuple<Tensor, Tensor> segment_max(const Tensor& x_, const Tensor& ptr_, const Tensor&) {
+std::tuple<Tensor, Tensor> segment_max(const Tensor& x_, const Tensor& ptr_, const Tensor& owner) {
   const Tensor x = dense(x_), ptr = dense(ptr_);
+  STD_TORCH_CHECK(fits(x, x.scalar_type(), {owner.size(0), kAny}), "segment_max: expected rows [n, d] for the n = ",
+                  owner.size(0), " nodes of the batch");
   const int64_t rows = ptr.size(0) - 1, width = x.size(1);
   Tensor out = new_empty(x, {rows, width}), arg = new_index(x, {rows, width});
   by_types(x, ptr, "segment_max", [&](auto t, auto i) {

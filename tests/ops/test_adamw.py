@@ -94,3 +94,68 @@ def test_is_the_same_on_any_number_of_threads() -> None:
         results.append((norm, net.weight.detach().clone()))
     assert torch.equal(results[0][0], results[1][0])
     assert torch.equal(results[0][1], results[1][1])
+
+
+def pair(*shape: int) -> tuple[nn.Parameter, nn.Parameter]:
+    return nn.Parameter(torch.ones(shape)), nn.Parameter(torch.ones(shape))
+
+
+def step(optimizer: torch.optim.Optimizer, slope: float = 1.0) -> None:
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            parameter.grad = torch.full_like(parameter, slope)
+    optimizer.step()
+
+
+def test_a_group_without_gradients_stays() -> None:
+    used, unused = pair(3)
+    optimizer = AdamW([{"params": [unused]}, {"params": [used]}])
+    used.grad = torch.ones(3)
+    optimizer.step()
+    assert not torch.equal(used, unused)
+    assert torch.equal(unused, torch.ones(3))
+
+
+@pytest.mark.parametrize("change", ["clear", "append", "replace"])
+def test_state_and_parameters_may_change_between_steps(change: str) -> None:
+    parameters, mine = [], []
+    for kind in (AdamW, torch.optim.AdamW):
+        first, more = pair(50)
+        optimizer = kind([first], lr=0.1)
+        step(optimizer, 5.0)
+        if change == "clear":
+            optimizer.state.clear()
+        elif change == "append":
+            optimizer.param_groups[0]["params"].append(more)
+        else:
+            more = nn.Parameter(torch.ones(2, 4))
+            optimizer.param_groups[0]["params"][0] = more
+        step(optimizer, -1.0)
+        parameters.append([first, more])
+        mine.append(sorted(tuple(state["exp_avg"].shape) for state in optimizer.state.values()))
+    assert mine[0] == mine[1]
+    assert_close(*parameters)
+
+
+def test_a_copy_goes_on() -> None:
+    optimizer = AdamW([pair(3)[0]], lr=0.1)
+    step(optimizer)
+    other = copy.deepcopy(optimizer)
+    for one in (optimizer, other):
+        step(one)
+    assert_close(optimizer.param_groups[0]["params"], other.param_groups[0]["params"])
+    assert optimizer.param_groups[0]["params"][0] is not other.param_groups[0]["params"][0]
+
+
+def test_steps_are_counted_in_any_default_type() -> None:
+    torch.set_default_dtype(torch.float64)
+    try:
+        ours, theirs = pair(3)
+        optimizers = AdamW([ours], lr=0.1), torch.optim.AdamW([theirs], lr=0.1)
+        for optimizer in optimizers:
+            step(optimizer)
+            step(optimizer, 3.0)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert optimizers[0].state[ours]["step"] == 2
+    assert_close(ours, theirs)

@@ -99,3 +99,20 @@ def test_dropout_keeps_the_mean_and_drops_each_weight_by_itself() -> None:
     noise = kept.float().sub(0.75) / (0.25 * 0.75) ** 0.5
     for other in (noise.roll(1, 0), noise.roll(1, 1), noise.roll(1, 2), noise.roll(32, 0), noise.transpose(0, 2)):
         assert abs((noise * other).mean()) < 5 / noise.numel() ** 0.5
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+@pytest.mark.parametrize("mode", ["fused", "reference"])
+def test_a_query_that_sees_no_key_gives_zeros(mode: backend.Mode, dropout: float) -> None:
+    batch = batch_of(40, 6)
+    qkv = torch.randn(46, 3 * 2 * 4, device=DEVICE, requires_grad=True)
+    bias = torch.zeros(40 * 40 + 36, 2, device=DEVICE)
+    bias[40:80] = -torch.inf
+    bias.requires_grad_()
+    with backend.using(mode):
+        out = ours(qkv, batch, 2, dropout, bias)
+    grads = torch.autograd.grad(out.sum(), (qkv, bias))
+    assert not out[1].any()
+    assert out[0].all()
+    assert all(grad.isfinite().all() for grad in grads)
+    assert not grads[1][40:80].any()

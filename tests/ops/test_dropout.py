@@ -42,3 +42,22 @@ def test_nothing_in_evaluation_or_at_zero() -> None:
 
 def test_all_at_one() -> None:
     assert not dropout(torch.ones(4, 4), 1.0).any()
+
+
+def test_what_is_not_finite_is_dropped_too() -> None:
+    needs_kernels()
+    x = torch.tensor([torch.inf, -torch.inf, torch.nan]).repeat(100)
+    out = dropout(x, 0.5)
+    kept = out != 0
+    assert 0 < kept.sum() < 300
+    assert torch.equal(out[kept].nan_to_num(7), x[kept].nan_to_num(7))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_bits_are_those_of_plain_torch(dtype: torch.dtype) -> None:
+    needs_kernels()
+    x = torch.randn(7, 37).to(dtype)
+    torch.manual_seed(3)
+    ours = dropout(x, 0.1)
+    torch.manual_seed(3)
+    assert torch.equal(ours, drop(x, 0.1, fresh_seed(x.device)))

@@ -9,10 +9,10 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from gnnlab.batch import Batch
-from gnnlab.ops import edge_softmax_sum, gat
+from gnnlab.ops import backend, edge_softmax_sum, gat
 from gnnlab.ops.edge_softmax import gat_reference, reference
 from gnnlab.ops.random import fresh_seed
-from tests.ops.parity import Case, batches, check_everything, inputs_of
+from tests.ops.parity import DEVICE, Case, batch_of, batches, check_everything, inputs_of
 
 
 def given(heads: int, batch: Batch, width: int, dtype: torch.dtype) -> list[Tensor | None]:
@@ -116,3 +116,15 @@ def test_all_logits_shifted_change_nothing() -> None:
     logits, value = inputs_of(softmax_case(4), batch, 16, torch.float64)
     shift = torch.randn(batch.num_nodes, 4).to(logits)[batch.edges.target]
     assert_close(edge_softmax_sum(logits + shift, value, batch), edge_softmax_sum(logits, value, batch))
+
+
+def test_logits_of_another_precision_take_that_of_the_values() -> None:
+    batch = batch_of(9)
+    logits, value = torch.randn(batch.num_edges, 2, device=DEVICE), torch.randn(9, 6, device=DEVICE).bfloat16()
+    outputs = []
+    modes: tuple[backend.Mode, ...] = ("auto", "reference")
+    for mode in modes:
+        with backend.using(mode):
+            outputs.append(edge_softmax_sum(logits, value, batch))
+    assert outputs[0].dtype == outputs[1].dtype == torch.bfloat16
+    assert_close(*outputs, rtol=4e-2, atol=4e-2)

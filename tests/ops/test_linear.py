@@ -9,7 +9,8 @@ from torch import Tensor
 from gnnlab.batch import Batch
 from gnnlab.ops import linear as ours
 from gnnlab.ops.linear import reference as plain_torch
-from tests.ops.parity import Case, check_everything
+from gnnlab.ops.random import fresh_seed
+from tests.ops.parity import Case, check_everything, needs_kernels
 
 
 def inputs(batch: Batch, width: int, dtype: torch.dtype, out: int, bias: bool = True) -> list[Tensor | None]:
@@ -25,7 +26,7 @@ def fused(x: Tensor, weight: Tensor, bias: Tensor | None, batch: Batch, relu: bo
 
 
 def reference(x: Tensor, weight: Tensor, bias: Tensor | None, batch: Batch, relu: bool, dropout: float) -> Tensor:
-    seed = torch.randint(2**63 - 1, (1,)) if dropout else None
+    seed = fresh_seed(x.device) if dropout else None
     return plain_torch(x, weight, bias, relu, dropout, seed)
 
 
@@ -51,3 +52,15 @@ def case(name: str, relu: bool, dropout: float, out: int, bias: bool = True) -> 
 )
 def test_everything(case: Case) -> None:
     check_everything(case)
+
+
+def test_autocast_is_heeded() -> None:
+    needs_kernels()
+    x, weight, bias = torch.randn(9, 5), torch.randn(4, 5, requires_grad=True), torch.randn(4)
+    with torch.autocast("cpu", torch.bfloat16):
+        out = ours(x, weight, bias, relu=True)
+        assert out.dtype == torch.bfloat16
+        assert torch.equal(out, plain_torch(x, weight, bias, True, 0.0, None))
+    out.sum().backward()
+    assert weight.grad is not None
+    assert weight.grad.dtype == torch.float32

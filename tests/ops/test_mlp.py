@@ -9,6 +9,7 @@ from torch import Tensor
 from gnnlab.batch import Batch
 from gnnlab.ops import mlp as ours
 from gnnlab.ops.mlp import reference as plain_torch
+from gnnlab.ops.random import fresh_seed
 from tests.ops.parity import Case, check_everything
 
 
@@ -27,7 +28,7 @@ def fused(x: Tensor, w1: Tensor, b1: Tensor, w2: Tensor, b2: Tensor, batch: Batc
 
 
 def reference(x: Tensor, w1: Tensor, b1: Tensor, w2: Tensor, b2: Tensor, batch: Batch, dropout: float) -> Tensor:
-    seed = torch.randint(2**63 - 1, (1,)) if dropout else None
+    seed = fresh_seed(x.device) if dropout else None
     return plain_torch(x, (w1, w2), (b1, b2), dropout, seed)
 
 

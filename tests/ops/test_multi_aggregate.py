@@ -16,8 +16,11 @@ def messages(batch: Batch, width: int, dtype: torch.dtype) -> list[Tensor | None
     return [torch.randn(batch.edge_index.shape[1], width, dtype=dtype)]
 
 
-def test_everything() -> None:
-    check_everything(Case("multi_aggregate", multi_aggregate, reference, messages, kernel="multi_aggregate"))
+@pytest.mark.parametrize(
+    "case", [Case("multi_aggregate", multi_aggregate, reference, messages, kernel="multi_aggregate")], ids=str
+)
+def test_everything(case: Case) -> None:
+    check_everything(case)
 
 
 @pytest.mark.parametrize("function", [multi_aggregate, reference])

@@ -176,3 +176,13 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
     ):
         with pytest.raises(RuntimeError, match=message):
             selective_scan(*values)
+
+
+@pytest.mark.usefixtures("_kernels")
+def test_nan_in_a_is_not_hidden() -> None:
+    u, delta, A, B, C, _ = inputs(203, 5, 3)
+    A[2, 1] = torch.nan
+    A[3, 1] = -torch.inf
+    out = selective_scan(u, delta, A, B, C, PTR)
+    assert out[:, 2].isnan()[41:].all()
+    assert out[:, [0, 1, 3, 4]].isfinite().all()

@@ -69,3 +69,17 @@ def test_an_embedding_of_words_is_the_reference_s(dropout: float) -> None:
     ours = embedding(batch)
     with backend.using("reference"):
         torch.testing.assert_close(ours, embedding(batch))
+
+
+def test_bfloat16_as_by_all_entries() -> None:
+    x, weight, bias = words(30, dtype=torch.float32), torch.randn(7, WIDE, requires_grad=True), torch.randn(7)
+    entries = sparse(x)
+    assert entries is not None
+    given = torch.randn(30, 7).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        ours, theirs = sparse_linear(entries, weight, bias), reference(x, weight, bias)
+    half = sparse_linear(entries, weight.bfloat16(), bias.bfloat16())
+    for out in (ours, half):
+        torch.testing.assert_close(out, theirs, rtol=2e-2, atol=2e-2)
+        grads = [torch.autograd.grad(of, weight, given, retain_graph=True) for of in (out, theirs)]
+        torch.testing.assert_close(*grads, rtol=2e-2, atol=2e-2, check_stride=False)

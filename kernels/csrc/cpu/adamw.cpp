@@ -36,7 +36,8 @@ void adamw_(std::vector<Tensor> params, std::vector<Tensor> grads, std::vector<T
             std::vector<Tensor> steps, double lr, double beta1, double beta2, double eps, double weight_decay) {
   for (Tensor& grad : grads) grad = dense(grad);
   each(params, [&](size_t i) {
-    const double t = *write<float>(steps[i]) += 1;
+    double t = 0;
+    by_float(steps[i], "adamw_", [&](auto tag) { t = *write<typename decltype(tag)::type>(steps[i]) += 1; });
     by_float(params[i], "adamw_", [&](auto tag) {
       using T = typename decltype(tag)::type;
       using A = Acc<T>;

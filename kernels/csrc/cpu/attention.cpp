@@ -50,19 +50,21 @@ template <class T> struct AttentionForward {
         store(weights + (key + j) * kQueries, s[j]);
       }
     }
+    // A query that may see no key: its weights are 0, not NaN.
+    const Vec<A, R> shift = select(top > A(-INFINITY), top, Vec<A, R>(A(0)));
     for (int64_t key = 0; key < h.n; key += kKeys) {
       uint32_t kept[kKeys + 1];
       a.kept(h, query, key, kept);
       for (int j = 0; j < std::min<int64_t>(h.n - key, kKeys); ++j) {
         A* at = weights + (key + j) * kQueries;
-        const Vec<A, R> e = exp_(load<A, R>(at) - top);
+        const Vec<A, R> e = exp_(load<A, R>(at) - shift);
         total += e;
         store(at, select(unpack<A, R>(kept + j, 0), e, Vec<A, R>(A(0))));
       }
     }
     std::fill_n(mixed, a.padded * kQueries, A(0));
     mix<A, R>(weights, v, h.n, a.width, mixed);
-    const Vec<A, R> factor = static_cast<A>(a.keep.scale()) / total;
+    const Vec<A, R> zero(A(0)), factor = select(total == A(0), zero, static_cast<A>(a.keep.scale()) / total);
     for (int64_t c = 0; c < a.width; ++c) store(mixed + c * kQueries, load<A, R>(mixed + c * kQueries) * factor);
     unpack<T, A>(mixed, count, a.width, a.rows(out, h, 0, 1).from(query));
     A tops[kQueries], totals[kQueries];
@@ -125,7 +127,10 @@ template <class T> struct AttentionBackward {
     pack<A, A>(g_rows, count, a.width, A(1), g_panel);
     pack<T, A>(a.rows(out, h, 0, 1).from(query), count, a.width, A(1), out_panel);
     A logs[kQueries] = {};
-    for (int i = 0; i < count; ++i) logs[i] = logsum[(h.first + query + i) * a.heads + h.head];
+    for (int i = 0; i < count; ++i) {
+      logs[i] = logsum[(h.first + query + i) * a.heads + h.head];
+      if (logs[i] == -INFINITY) logs[i] = INFINITY;  // it saw no key: every weight comes out as 0
+    }
     Panel<R> p{h, query, count, k, v, q_panel, g_panel, load<A, R>(logs), Vec<A, R>(A(0))};
     for (int64_t c = 0; c < a.width; ++c)
       p.mean += load<A, R>(g_panel + c * kQueries) * load<A, R>(out_panel + c * kQueries);
@@ -176,9 +181,10 @@ std::tuple<Tensor, Tensor> attention(const Tensor& qkv_, const std::optional<Ten
                                      int64_t heads, double dropout) {
   const Tensor qkv = dense(qkv_), ptr = dense(ptr_);
   const auto bias = dense(bias_), pair_ptr = dense(pair_ptr_), seed = dense(seed_);
-  STD_TORCH_CHECK(qkv.size(1) % (3 * heads) == 0, "attention: qkv must be [N, 3·H·C]");
-  STD_TORCH_CHECK(!bias || bias->size(0) == read<int64_t>(*pair_ptr)[ptr.size(0) - 1],
-                  "attention: bias must be [P, H], a row for each pair of nodes of the same graph");
+  STD_TORCH_CHECK(heads > 0 && qkv.dim() == 2 && qkv.size(1) % (3 * heads) == 0 && ends_at(ptr, qkv.size(0)),
+                  "attention: expected qkv [N, 3·H·C] for the nodes of the batch and H = ", heads);
+  STD_TORCH_CHECK(fits(bias, qkv.scalar_type(), {kAny, heads}) && (!bias || ends_at(*pair_ptr, bias->size(0))),
+                  "attention: expected bias [P, H] of the type of qkv, a row for each pair of nodes of the same graph");
   Tensor out = new_empty(qkv, {qkv.size(0), qkv.size(1) / 3}), logsum;
   by_float(qkv, "attention", [&](auto t) {
     using T = typename decltype(t)::type;

@@ -8,7 +8,9 @@ Tensor linear(const Tensor& x_, const Tensor& w_, const std::optional<Tensor>& b
   const Tensor x = dense(x_), w = dense(w_);
   const auto b = dense(b_);
   const int64_t rows = x.size(0), in = x.size(1), out = w.size(0);
-  STD_TORCH_CHECK(w.size(1) == in, "linear: W must be [out, in] with the width of x");
+  STD_TORCH_CHECK(fits(x, w.scalar_type(), {rows, in}) && fits(w, w.scalar_type(), {out, in}) &&
+                      fits(b, w.scalar_type(), {out}),
+                  "linear: expected x [N, in], weight [out, in] and bias [out] of one type, for in = ", in, ", out = ", out);
   Tensor y = new_empty(x, {rows, out});
   by_float(x, "linear", [&](auto t) {
     using T = typename decltype(t)::type;

@@ -9,7 +9,11 @@ std::tuple<Tensor, Tensor> mlp(const Tensor& x_, const Tensor& w1_, const std::o
   const Tensor x = dense(x_), w1 = dense(w1_), w2 = dense(w2_);
   const auto b1 = dense(b1_), b2 = dense(b2_);
   const int64_t rows = x.size(0), in = x.size(1), hidden = w1.size(0), out = w2.size(0);
-  STD_TORCH_CHECK(w1.size(1) == in && w2.size(1) == hidden, "mlp: W₁ must be [hidden, in], W₂ [out, hidden]");
+  const ScalarType type = x.scalar_type();
+  STD_TORCH_CHECK(fits(x, type, {rows, in}) && fits(w1, type, {hidden, in}) && fits(b1, type, {hidden}) &&
+                      fits(w2, type, {out, hidden}) && fits(b2, type, {out}),
+                  "mlp: expected x [N, in], weights [hidden, in] and [out, hidden] and biases [hidden] and [out] of one "
+                  "type, for in = ", in, ", hidden = ", hidden, ", out = ", out);
   Tensor h = new_empty(x, {rows, hidden}), y = new_empty(x, {rows, out});
   by_float(x, "mlp", [&](auto t) {
     using T = typename decltype(t)::type;

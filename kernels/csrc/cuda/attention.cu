@@ -140,7 +140,8 @@ template <class T> __global__ void forward_kernel(Attention<T> a, T* out, Acc<T>
       if (lane < keys) score = q.dot(i, k, lane) * a.scale() + bias_of(a, t, t.node + i, key + lane);
       const A before = top[r];
       top[r] = max_(before, warp_max(score));
-      const A e = exp_(score - top[r]), factor = exp_(before - top[r]);
+      const A shift = top[r] > -INFINITY ? top[r] : A(0);  // no key seen yet: weights of 0, not NaN
+      const A e = exp_(score - shift), factor = exp_(before - shift);
       total[r] = total[r] * factor + warp_sum(e);
       weights[i][lane] = kept(a, keep, t, t.node + i, key + lane) ? e : A(0);
       __syncwarp();
@@ -151,8 +152,9 @@ template <class T> __global__ void forward_kernel(Attention<T> a, T* out, Acc<T>
     const int i = threadIdx.y + r * kWarps;
     if (i >= t.count) break;
     const int64_t row = t.first + t.node + i;
+    const A factor = total[r] == 0 ? A(0) : static_cast<A>(keep.scale()) / total[r];
     for (int64_t c = lane; c < a.width; c += kTile)
-      out[a.at(row, t.head, 0, 1) + c] = static_cast<T>(mixed[i][c] * static_cast<A>(keep.scale()) / total[r]);
+      out[a.at(row, t.head, 0, 1) + c] = static_cast<T>(mixed[i][c] * factor);
     if (lane == 0) logsum[row * a.heads + t.head] = top[r] + log(total[r]);
   }
 }
@@ -165,7 +167,7 @@ template <class T>
 __device__ Gradients<Acc<T>> gradients(const Attention<T>& a, const Keep& keep, const Tile& t, int64_t query,
                                        int64_t key, Acc<T> product, Acc<T> g_product, Acc<T> logsum, Acc<T> mean) {
   using A = Acc<T>;
-  const A weight = exp_(product * a.scale() + bias_of(a, t, query, key) - logsum);
+  const A weight = logsum == -INFINITY ? A(0) : exp_(product * a.scale() + bias_of(a, t, query, key) - logsum);
   const A factor = kept(a, keep, t, query, key) ? static_cast<A>(keep.scale()) : A(0);
   return {weight * factor, weight * (g_product * factor - mean)};
 }
@@ -281,7 +283,9 @@ std::tuple<Tensor, Tensor> attention(const Tensor& qkv_, const std::optional<Ten
   const Tensor qkv = dense(qkv_), ptr = dense(ptr_);
   const auto bias = dense(bias_), pair_ptr = dense(pair_ptr_), seed = dense(seed_);
   const int64_t rows = qkv.size(0);
-  STD_TORCH_CHECK(qkv.size(1) % (3 * heads) == 0, "attention: qkv must be [N, 3·H·C]");
+  STD_TORCH_CHECK(heads > 0 && qkv.dim() == 2 && qkv.size(1) % (3 * heads) == 0,
+                  "attention: expected qkv [N, 3·H·C], for H = ", heads);
+  STD_TORCH_CHECK(fits(bias, qkv.scalar_type(), {kAny, heads}), "attention: expected bias [P, H] of the type of qkv");
   Tensor out = new_empty(qkv, {rows, qkv.size(1) / 3}), logsum;
   by_float(qkv, "attention", [&](auto t) {
     using T = typename decltype(t)::type;

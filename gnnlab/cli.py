@@ -24,7 +24,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from gnnlab import config
 from gnnlab.config import catalogue
-from gnnlab.config.loader import installed
+from gnnlab.config.composing import installed
 from gnnlab.config.nearest import did_you_mean, nearest_path, paths
 from gnnlab.config.sections import plain
 from gnnlab.errors import RunStopped, UsageError

@@ -13,9 +13,11 @@ from gnnlab.budget import widen
 from gnnlab.config import build
 from gnnlab.datasets.loader import Loader
 from gnnlab.encodings import attach
-from gnnlab.methods import methods
+from gnnlab.errors import UsageError
+from gnnlab.nn.gate import Gated
 from gnnlab.nn.lsuv import lsuv
 from gnnlab.ops import backend
+from gnnlab.packed import Packed
 from gnnlab.spec import GraphSpec
 from gnnlab.tasks import Task, make_task
 from gnnlab.trainer import distributed
@@ -62,3 +64,22 @@ def prepare(cfg: DictConfig) -> Prepared:
     for method in chosen:
         phases = method.phases(phases, model, loaders)
     return Prepared(spec, task, loaders, model, chosen, list(phases))
+
+
+def methods(cfg: DictConfig, model: nn.Module, spec: GraphSpec, graphs: Packed) -> list[Method]:
+    """An aggregation policy, around it a sparsifier, around both the pruning of weights, those that are chosen.
+
+    The policy becomes a part of `model`. `graphs`: the training split.
+    """
+    found: list[Method] = []
+    if cfg.get("aggregation"):
+        if not isinstance(model, Gated) or not model.weighs_edges:
+            raise UsageError("aggregation=… has no edges to weigh: this model has no conv. Give it a model/conv.")
+        policy = build(cfg.aggregation, {"spec": spec, "graphs": graphs, "depth": len(model.layers)})
+        model.aggregation = policy
+        found.append(policy)
+    if cfg.get("sparsifier"):
+        found.append(build(cfg.sparsifier, {"spec": spec, "graphs": graphs, "seed": cfg.seed}))
+    if cfg.get("pruning"):
+        found.append(build(cfg.pruning))
+    return found

@@ -69,3 +69,13 @@ def assert_resumes(cfg: DictConfig, folder: Path, stops: Sequence[int]) -> None:
         assert (resumed.history, resumed.test) == (result.history, result.test), f"step {stop}"
         found = weights_of(parts)
         assert all(torch.equal(value, found[name]) for name, value in weights_of(whole).items()), f"step {stop}"
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    """The same bits in the files of two runs: weights, best weights, history."""
+    assert (one / "metrics.csv").read_bytes() == (other / "metrics.csv").read_bytes()
+    for name in ("best.pt", "checkpoint.pt"):
+        a, b = (torch.load(folder / name, weights_only=True) for folder in (one, other))
+        a, b = (file.get("model", file) for file in (a, b))
+        assert a.keys() == b.keys()
+        assert all(torch.equal(a[key], b[key]) for key in a), name

@@ -22,13 +22,18 @@ def blocks(text: str) -> list[tuple[str, str]]:
     return re.findall(r"```(?:python|yaml|cpp)\n(?:#|//) (\S+\.\w+)\n(.*?)```", text, re.DOTALL)
 
 
+def write_examples(folder: Path, text: str) -> None:
+    for name, content in blocks(text):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Every example file, written as printed."""
     made = tmp_path_factory.mktemp("recipes")
-    for name, content in [block for text in TEXTS for block in blocks(text)]:
-        (made / name).parent.mkdir(parents=True, exist_ok=True)
-        (made / name).write_text(content)
+    for text in TEXTS:
+        write_examples(made, text)
     return made
 
 

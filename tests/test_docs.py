@@ -52,6 +52,12 @@ def test_no_place_is_left_open() -> None:
     assert not [name for name, text in PAGES.items() if "{{" in hooks.on_page_markdown(text)]
 
 
+def test_the_table_of_studies_has_their_first_lines() -> None:
+    table = (ROOT / "experiments" / "README.md").read_text()
+    rows = re.findall(r"^\| \[(\w+)\]\(\1/README\.md\) \| (.*) \|$", table, re.MULTILINE)
+    assert sorted(rows) == re.findall(r"^\| `(\w+)` \| (.*) \|$", hooks.studies(""), re.MULTILINE)
+
+
 @pytest.mark.parametrize("name", re.findall(r"^::: (\S+)", "\n".join(PAGES.values()), re.MULTILINE))
 def test_every_name_described_exists(name: str) -> None:
     module, _, member = name.rpartition(".")

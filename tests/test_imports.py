@@ -29,7 +29,7 @@ FLOORS = [
     {"encodings", "tasks"},
     {"nn"},
     {"models", "datasets", "aggregation", "pruning", "sparsifiers"},
-    {"budget", "methods"},
+    {"budget"},
     {"prepared"},
     {"trained"},
     {"pipeline"},

@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
-import torch
+
+from tests.interrupted import assert_same_run
 
 HERE = Path(__file__).parents[1]
 
@@ -54,16 +55,6 @@ def killed(arguments: list[str], out: Path, times: int, seconds: float) -> bool:
     return True
 
 
-def assert_same_bits(one: Path, other: Path) -> None:
-    assert (one / "metrics.csv").read_bytes() == (other / "metrics.csv").read_bytes()
-    for name in ("best.pt", "checkpoint.pt"):
-        a, b = (torch.load(folder / name, weights_only=True) for folder in (one, other))
-        a, b = (state.get("model", state) for state in (a, b))
-        assert a.keys() == b.keys()
-        for key in a:
-            assert torch.equal(a[key], b[key]), f"{name}: {key}"
-
-
 CSL = "dataset=csl dataset.fold=0 trainer.max_epochs=40 model.num_layers=2 model.mixer.dropout=0.3 logger=[csv]".split()
 ZINC = (
     "model=gps dataset=zinc trainer.max_epochs=25 scheduler.warmup=1 model.num_layers=2 model.hidden_dim=40 "
@@ -78,7 +69,7 @@ def check(arguments: list[str], folder: Path, kills: int) -> None:
     while not killed(arguments, folder / "killed", kills, life):
         shutil.rmtree(folder / "killed")
         life /= 2
-    assert_same_bits(undisturbed, finish(arguments, folder / "killed")[0])
+    assert_same_run(undisturbed, finish(arguments, folder / "killed")[0])
 
 
 def test_csl_killed_once(tmp_path):

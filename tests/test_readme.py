@@ -11,6 +11,7 @@ import pytest
 
 from gnnlab import compose
 from gnnlab.config import conf_dir
+from tests.test_contributing import write_examples
 
 GROUPS = (
     "model model/conv model/mixer model/head encoding aggregation sparsifier pruning dataset loader optimizer "
@@ -20,15 +21,8 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 
 
-def example_files(folder: Path) -> None:
-    """Write every block whose first line is a comment with a file's name."""
-    for name, text in re.findall(r"```(?:python|yaml)\n# (my_\S+)\n(.*?)```", README, re.DOTALL):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
-
-
 def test_the_example_parts_train_together(tmp_path):
-    example_files(tmp_path)
+    write_examples(tmp_path, README)
     command = (
         "--config-dir my_conf model=gps model/conv=mine dataset=rings encoding=[in_degree,rwse] model.num_layers=1 "
         "allow=[my_convs,my_encodings,my_data] scheduler=constant trainer.max_epochs=2 logger=[csv] "

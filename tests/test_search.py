@@ -96,7 +96,7 @@ def test_another_share_that_is_spared_is_another_search(tmp_path: Path) -> None:
 
 
 def test_a_folder_with_odd_signs_reaches_the_trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from gnnlab.plugins.hydra_plugins.gnnlab_search import Search as Sweeper
+    from gnnlab.plugins.hydra_plugins.gnnlab_search import SearchSweeper
 
     class Launcher:
         def launch(self, jobs: list[list[str]], initial_job_idx: int) -> None:
@@ -104,7 +104,7 @@ def test_a_folder_with_odd_signs_reaches_the_trials(tmp_path: Path, monkeypatch:
             (read,) = OverridesParser.create().parse_overrides([place])
             run_trial(Path(str(read.value())), initial_job_idx, lambda watch: 0.5)
 
-    sweeper, home = Sweeper(2, "tpe", 0, 0.25), tmp_path / "lr=0.1, (a)"
+    sweeper, home = SearchSweeper(2, "tpe", 0, 0.25), tmp_path / "lr=0.1, (a)"
     sweeper.loader, sweeper.runner = None, Launcher()  # type: ignore[assignment]
     sweeper.master = OmegaConf.create({"hydra": {"sweep": {"dir": str(home)}}})
     monkeypatch.setattr(sweeper, "maximize", lambda overrides: False)

@@ -5,6 +5,7 @@ import random
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -16,12 +17,12 @@ SMALL = (
 ).split()
 
 
-def sweep(tmp_path: Path, *overrides: str) -> subprocess.Popen:
+def sweep(tmp_path: Path, *overrides: str, base: Sequence[str] = SMALL) -> subprocess.Popen:
     command = [
         sys.executable,
         "train.py",
         "-m",
-        *SMALL,
+        *base,
         f"out={tmp_path}/runs",
         f"data.root={tmp_path}/data",
         *overrides,
@@ -84,6 +85,17 @@ def test_jobs_in_processes_of_their_own(tmp_path: Path) -> None:
     assert "(2)" in log, "the table of the sweep"
     assert log.count("failed: optimizer does not fit") == 2
     assert "Traceback" not in log
+
+
+@pytest.mark.slow
+def test_sparsifiers_shares_and_models_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "dataset").mkdir()
+    (tmp_path / "dataset" / "tiny.yaml").write_text("_target_: tests.composition.tiny.PlainNodes\ntarget: multiclass\n")
+    quick = "allow=[tests] dataset=tiny encoding=[] trainer.max_epochs=1 model.hidden_dim=16 trainer.progress=false"
+    axes = ("sparsifier=teddy,random", "sparsifier.keep=0.4,0.8", "model=gcn,gat")
+    assert sweep(tmp_path, *axes, base=["--config-dir", str(tmp_path), *quick.split(), "logger=csv"]).wait() == 0
+    log = (tmp_path / "log").read_text()
+    assert len([line for line in log.splitlines() if line.startswith(("| gcn", "| gat", "| tiny"))]) == 8, log
 
 
 @pytest.mark.slow

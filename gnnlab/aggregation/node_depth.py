@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from gnnlab.aggregation.base import Aggregation
-from gnnlab.aggregation.figure import End, draw
 from gnnlab.aggregation.homophily import edge_homophily
+from gnnlab.aggregation.snowflake_figure import End, draw
 from gnnlab.batch import Batch
 from gnnlab.errors import UsageError
 from gnnlab.nn.gate import Gate

@@ -34,17 +34,17 @@ class SnowflakeV2(NodeDepth):
         self.rho = rho
 
     def forward(self, batch: Batch) -> Gate:
-        return Walk(batch, self.rho)
+        return DepthGate(batch, self.rho)
 
     def depth(self, model: nn.Module, batch: Batch) -> Tensor:
-        walks: list[Any] = []
-        handle = self.register_forward_hook(lambda module, args, walk: walks.append(walk))
+        gates: list[Any] = []
+        handle = self.register_forward_hook(lambda module, args, gate: gates.append(gate))
         model(batch)
         handle.remove()
-        return walks[0].depth
+        return gates[0].depth
 
 
-class Walk:
+class DepthGate:
     """The gate of one forward pass, asked layer after layer; `depth` [N]: of the nodes, as far as it has come."""
 
     def __init__(self, batch: Batch, rho: float) -> None:

@@ -35,7 +35,7 @@ def compose(*overrides: str, config_dir: str | Path | None = None) -> DictConfig
     from hydra.types import RunMode
 
     from gnnlab.config.asked import keep
-    from gnnlab.config.loader import ConfigLoader
+    from gnnlab.config.composing import ConfigLoader
 
     version.setbase("1.3")
     setup_globals()

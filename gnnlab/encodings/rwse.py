@@ -23,7 +23,7 @@ from gnnlab.encodings.base import Encoding
 from gnnlab.encodings.dense import by_size
 from gnnlab.encodings.linear import LinearEncoder, Norm
 from gnnlab.errors import UsageError
-from gnnlab.ops import walk
+from gnnlab.ops.return_probabilities import is_fused, return_probabilities
 from gnnlab.packed import Packed
 
 COLUMN_ELEMENTS = 1 << 20  # of a block of columns of Pᵏ of a large graph
@@ -50,8 +50,8 @@ class RWSE(Encoding):
         return {"steps": self.steps}
 
     def precompute(self, graphs: Packed) -> dict[str, Tensor]:
-        if walk.is_fused():
-            return {"rwse": walk.return_probabilities(graphs, self.steps)}
+        if is_fused():
+            return {"rwse": return_probabilities(graphs, self.steps)}
         return {"rwse": by_size(graphs, self.steps, self._dense, self._sparse, "rwse")}
 
     def encoder(self, dim: int) -> nn.Module:

@@ -17,8 +17,7 @@ from torch.autograd.function import _SingleLevelFunction
 
 from gnnlab.ops import tape
 from gnnlab.ops.backend import on_load
-from gnnlab.ops.replay import refuse_second_order
-from gnnlab.ops.tape import recording
+from gnnlab.ops.tape import recording, refuse_second_order
 
 Setup = Callable[[Any, tuple, Any], None]
 """setup(ctx, inputs, output): keep on `ctx` what the backward needs. `torch.library` passes them by these names."""

@@ -21,7 +21,7 @@ from gnnlab.batch import Batch
 from gnnlab.ops import backend
 from gnnlab.ops.batchnorm import is_synchronised
 from gnnlab.ops.draft import Draft, forward_code
-from gnnlab.ops.replay import Known, Program, Ran, Replayed, backward_code, kind, refuse_second_order
+from gnnlab.ops.replay import Known, Program, Ran, Replayed, backward_code, kind
 from gnnlab.ops.tape import Foreign, Tape, heard_by, recorded_on, recording
 
 States = tuple[Tensor, Tensor | None]
@@ -93,7 +93,6 @@ class _Recorded(_SingleLevelFunction):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
-        refuse_second_order()
         if ctx.code is None:
             return None, None, None, None, *ctx.ran.play(ctx.saved_tensors, grads)
         result, code = backward_code(Draft(ctx.batch, "t"), ctx.code, ctx.ran, ctx.saved_tensors, grads)

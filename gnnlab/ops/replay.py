@@ -17,9 +17,8 @@ from torch import Tensor, nn
 from torch.autograd.function import _SingleLevelFunction
 
 from gnnlab.batch import Batch
-from gnnlab.errors import UsageError
 from gnnlab.ops.draft import Code, Draft, compiled, listed
-from gnnlab.ops.tape import Listener, Step, heard_by
+from gnnlab.ops.tape import Listener, Step, heard_by, refuse_second_order
 
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 TRIES = 8
@@ -157,9 +156,3 @@ class Replayed(_SingleLevelFunction):
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         refuse_second_order()
         return None, None, *ctx.program.grads(ctx.batch, ctx.saved_tensors, grads)
-
-
-def refuse_second_order() -> None:
-    """Raises `UsageError` in a backward that is itself to be differentiated."""
-    if torch.is_grad_enabled():
-        raise UsageError("The fused ops have no second derivatives (create_graph=True): use ops=reference.")

@@ -10,9 +10,11 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from gnnlab.batch import Batch
+from gnnlab.errors import UsageError
 
 Listener = Callable[[str, tuple, Any], None]
 """listener(op, args, results) of every kernel that has run."""
@@ -50,6 +52,12 @@ def recorded_on(tape: "Tape") -> Iterator[None]:
 def recording() -> "Tape | None":
     """The tape of the layer that runs, if one does."""
     return _tape
+
+
+def refuse_second_order() -> None:
+    """Raises `UsageError` in a backward that is itself to be differentiated."""
+    if torch.is_grad_enabled():
+        raise UsageError("The fused ops have no second derivatives (create_graph=True): use ops=reference.")
 
 
 class Step:

@@ -5,10 +5,10 @@ from typing import Any
 
 from torch import nn
 
-from gnnlab.errors import UsageError
+from gnnlab.errors import check_share
 from gnnlab.pruning.macs import macs_per_graph
 from gnnlab.pruning.prunable import Also, prunable
-from gnnlab.pruning.scores import num_kept
+from gnnlab.pruning.rules import num_kept
 from gnnlab.trainer.method import Method, Splits
 
 
@@ -19,8 +19,7 @@ class Pruning(Method):
     """
 
     def __init__(self, keep: float, also: tuple[Also, ...] = ()) -> None:
-        if not 0 < keep <= 1:
-            raise UsageError(f"pruning.keep={keep} is the share of weights that stay: above 0 and at most 1.")
+        check_share("pruning.keep", keep)
         self.keep, self.also = keep, also
 
     def weights(self, model: nn.Module) -> dict[str, nn.Parameter]:

@@ -9,8 +9,7 @@ from gnnlab.pruning.gradual import Gradual
 from gnnlab.pruning.masks import Masks, Number
 from gnnlab.pruning.prunable import Also
 from gnnlab.pruning.ramps import cosine
-from gnnlab.pruning.rules import Rule
-from gnnlab.pruning.scores import highest
+from gnnlab.pruning.rules import Rule, highest
 from gnnlab.trainer.method import Splits
 from gnnlab.trainer.phase import Phase
 

@@ -9,8 +9,7 @@ from gnnlab.errors import UsageError
 from gnnlab.pruning.base import Pruning
 from gnnlab.pruning.masks import Masks
 from gnnlab.pruning.prunable import Also
-from gnnlab.pruning.rules import Rule, check, choose
-from gnnlab.pruning.scores import num_kept
+from gnnlab.pruning.rules import Rule, check, choose, num_kept
 from gnnlab.trainer.method import Splits
 from gnnlab.trainer.phase import Phase
 from gnnlab.weights import Weights, initial, rewind

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from gnnlab.pruning.base import Pruning
-from gnnlab.pruning.scores import highest, num_kept
+from gnnlab.pruning.rules import highest, num_kept
 from gnnlab.trainer.method import Splits
 from gnnlab.trainer.phase import Phase
 

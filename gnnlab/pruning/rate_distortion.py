@@ -16,8 +16,7 @@ from gnnlab.pruning.allocation import least_distortion
 from gnnlab.pruning.masks import Number
 from gnnlab.pruning.one_shot import OneShot
 from gnnlab.pruning.prunable import Also
-from gnnlab.pruning.rules import largest
-from gnnlab.pruning.scores import highest
+from gnnlab.pruning.rules import highest, largest
 from gnnlab.trainer.method import Splits
 
 

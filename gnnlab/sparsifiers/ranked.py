@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from gnnlab.errors import UsageError
+from gnnlab.errors import check_share
 from gnnlab.packed import Packed
 from gnnlab.sparsifiers.base import Sparsifier
 from gnnlab.sparsifiers.undirected import strongest
@@ -24,8 +24,7 @@ class Ranked(Sparsifier):
     """
 
     def __init__(self, keep: float) -> None:
-        if not 0 < keep <= 1:
-            raise UsageError(f"sparsifier.keep={keep} is the share of edges that stay: above 0 and at most 1.")
+        check_share("sparsifier.keep", keep)
         self.keep = keep
 
     @abstractmethod

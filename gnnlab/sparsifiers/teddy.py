@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from gnnlab.errors import UsageError
+from gnnlab.errors import UsageError, check_share
 from gnnlab.packed import Packed
 from gnnlab.pruning.projection import L0
 from gnnlab.pruning.prunable import Also
@@ -55,10 +55,7 @@ class Teddy(Ranked):
         super().__init__(keep)
         if distill < 0:
             raise UsageError(f"sparsifier.distill={distill} weighs the teacher's outputs: at least 0.")
-        if not 0 < keep_weights <= 1:
-            raise UsageError(
-                f"sparsifier.keep_weights={keep_weights} is the share of weights that stay: above 0 and at most 1."
-            )
+        check_share("sparsifier.keep_weights", keep_weights)
         self.spec, self.distill, self.weights = spec, distill, L0(keep_weights, also)
 
     def score(self, graphs: Packed) -> Tensor:

@@ -10,16 +10,17 @@ import torch
 from torch import Tensor, nn
 
 from gnnlab.batch import Batch
-from gnnlab.errors import UsageError
+from gnnlab.errors import UsageError, check_share
 from gnnlab.nn.gate import Gated
 from gnnlab.packed import Packed
 from gnnlab.pruning.masks import Masks
 from gnnlab.pruning.projection import L0
 from gnnlab.pruning.prunable import Also
-from gnnlab.pruning.scores import highest, num_kept
+from gnnlab.pruning.rules import highest, num_kept
 from gnnlab.sparsifiers.base import Sparsifier
-from gnnlab.sparsifiers.trainable import EdgeMask, WeightMask, left, put_on, take_off
+from gnnlab.sparsifiers.edge_mask import EdgeMask, KeptEdgesLoader
 from gnnlab.sparsifiers.undirected import strongest
+from gnnlab.sparsifiers.weight_mask import WeightMask, put_on, take_off
 from gnnlab.trainer.method import Splits
 from gnnlab.trainer.phase import Phase
 from gnnlab.weights import initial, rewind
@@ -48,9 +49,8 @@ class UGS(Sparsifier):
         l1_weights: float = 1e-5,
         also: tuple[Also, ...] = (),
     ) -> None:
-        for name, share in (("keep", keep), ("keep_weights", keep_weights)):
-            if not 0 < share <= 1:
-                raise UsageError(f"sparsifier.{name}={share} is a share that stays: above 0 and at most 1.")
+        check_share("sparsifier.keep", keep)
+        check_share("sparsifier.keep_weights", keep_weights)
         if rounds < 1 or (epochs is not None and epochs < 1):
             raise UsageError(f"sparsifier.rounds={rounds} and sparsifier.epochs={epochs} must be at least 1.")
         self.graphs, self.keep, self.rounds, self.epochs = graphs, keep, rounds, epochs
@@ -67,7 +67,8 @@ class UGS(Sparsifier):
         self.before = data["train"].packed.num_edges
         again = replace(last, on_start=None).also(state={"weight masks": self.masks})
         masked = again.also(epochs=self.epochs or last.epochs, objective=self.price, on_step_end=self.bound)
-        fixed = again.also(on_step_end=self.masks.apply, on_average=self.masks.apply, loaders=left(data, self.edges))
+        left = {name: KeptEdgesLoader(loader, self.edges) for name, loader in data.items()}
+        fixed = again.also(on_step_end=self.masks.apply, on_average=self.masks.apply, loaders=left)
         first = replace(masked, name="masks 1", on_start=last.on_start).after(partial(self.begin, 0))
         more = [masked.also(name=f"masks {i + 1}").after(partial(self.begin, i)) for i in range(1, self.rounds)]
         return [*phases[:-1], first, *more, fixed.also(name="sparse").after(partial(self.begin, self.rounds))]

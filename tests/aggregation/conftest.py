@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 from omegaconf import DictConfig
 
 from gnnlab import compose, prepare
@@ -48,13 +47,3 @@ def fit(composed: Callable[..., DictConfig], tmp_path: Path) -> Callable[..., tu
         return made, build(cfg.trainer).fit(*parts, made.phases, resume=resume), folder
 
     return fit
-
-
-def assert_same_run(one: Path, other: Path) -> None:
-    """The same bits in the files of two runs: weights, best weights, history."""
-    assert (one / "metrics.csv").read_bytes() == (other / "metrics.csv").read_bytes()
-    for name in ("best.pt", "checkpoint.pt"):
-        a, b = (torch.load(folder / name, weights_only=True) for folder in (one, other))
-        a, b = (file.get("model", file) for file in (a, b))
-        assert a.keys() == b.keys()
-        assert all(torch.equal(a[key], b[key]) for key in a), name

@@ -8,7 +8,7 @@ from gnnlab.aggregation.dropedge import DropEdge
 from gnnlab.errors import RunStopped, UsageError
 from gnnlab.nn.gate import full
 from gnnlab.testing import sample
-from tests.aggregation.conftest import assert_same_run
+from tests.interrupted import assert_same_run
 
 X = torch.zeros(1)
 

@@ -9,7 +9,7 @@ from gnnlab import compose, prepare, run
 from gnnlab.errors import RunStopped, UsageError
 from gnnlab.trainer.decay import parameter_groups
 from gnnlab.verify import verify
-from tests.aggregation.conftest import assert_same_run
+from tests.interrupted import assert_same_run
 
 CHOSEN = "aggregation=learnt"
 

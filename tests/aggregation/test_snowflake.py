@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from gnnlab import compose, prepare, run
-from gnnlab.aggregation.figure import field
 from gnnlab.aggregation.node_depth import listen
 from gnnlab.aggregation.snowflake import Snowflake
+from gnnlab.aggregation.snowflake_figure import field
 from gnnlab.batch import Batch
 from gnnlab.config import build
 from gnnlab.errors import RunStopped, UsageError
@@ -23,7 +23,7 @@ from gnnlab.testing import (
     sample_spec,
 )
 from gnnlab.verify import verify
-from tests.aggregation.conftest import assert_same_run
+from tests.interrupted import assert_same_run
 
 
 def gated(beta: float, layers: int = 4, released: bool = False) -> nn.Module:

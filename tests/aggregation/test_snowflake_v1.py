@@ -9,7 +9,7 @@ from gnnlab import prepare, run
 from gnnlab.errors import RunStopped, UsageError
 from gnnlab.nn.gate import full
 from gnnlab.verify import verify
-from tests.aggregation.conftest import assert_same_run
+from tests.interrupted import assert_same_run
 
 CHOSEN = ("aggregation=snowflake_v1", "aggregation.rho=0.3")
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from gnnlab import prepare, run
-from gnnlab.aggregation.snowflake_v2 import SnowflakeV2, Walk
+from gnnlab.aggregation.snowflake_v2 import DepthGate, SnowflakeV2
 from gnnlab.nn.conv.gcn import normalised
 from gnnlab.ops import propagate
 from gnnlab.testing import (
@@ -40,14 +40,14 @@ def test_stops_where_the_change_falls_below_its_share_of_the_first() -> None:
     mixed = [propagate(x, batch, edge_weight=weight, root=loops) for x in states]
     change = torch.stack([1 - torch.cosine_similarity(*pair, dim=-1) for pair in zip(states, mixed, strict=True)])
     goes_on = torch.cat([torch.ones(1, batch.num_nodes), (change[1:] >= 0.5 * change[0]).float()])
-    walk = Walk(batch, 0.5)
-    masks = [walk(layer, x) for layer, x in enumerate(states)]
+    gate = DepthGate(batch, 0.5)
+    masks = [gate(layer, x) for layer, x in enumerate(states)]
     around = batch.rowptr.diff() > 0  # what an isolated node sees of a change is rounding
-    assert torch.equal(walk.depth[around], goes_on.cumprod(0).sum(0).long()[around])
+    assert torch.equal(gate.depth[around], goes_on.cumprod(0).sum(0).long()[around])
     assert masks[0] is None
     for layer, mask in enumerate(masks[1:], start=1):
         assert mask is not None
-        assert torch.equal(mask > 0, walk.depth[batch.edge_index[1]] > layer)
+        assert torch.equal(mask > 0, gate.depth[batch.edge_index[1]] > layer)
 
 
 @pytest.mark.parametrize("rho", [0.0, 0.3, 1.0])

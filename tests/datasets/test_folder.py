@@ -11,7 +11,9 @@ import torch
 from torch_geometric.data import Data
 
 from gnnlab import compose
-from gnnlab.datasets.folder import Folder, FolderDirected, FolderGraph, FolderNodes, FolderNodesDirected, divided
+from gnnlab.cache import Cache
+from gnnlab.datasets.folder import Folder, FolderDirected, FolderGraph, FolderNodes, FolderNodesDirected
+from gnnlab.datasets.folder_values import divided
 from gnnlab.datasets.source import DataSource
 from gnnlab.errors import UsageError
 from gnnlab.packed import Packed
@@ -339,6 +341,14 @@ def test_two_formats_in_one_folder(tmp_path: Path, source: DataSource) -> None:
     write(tmp_path / "mine", nodes=NODES, edges=EDGES)
     with pytest.raises(UsageError, match=r"it holds graphs.pt, nodes.csv, edges.csv, which are 2 formats: leave"):
         FolderGraph(source, path, "multiclass").load()
+
+
+def test_all_its_code_names_what_is_cached(tmp_path: Path, source: DataSource, monkeypatch: pytest.MonkeyPatch) -> None:
+    named = []
+    monkeypatch.setattr(Cache, "packed", lambda *asked, code: named.extend(code) or asked[-1]())
+    Folder(source, write(tmp_path / "mine", graphs=GRAPHS, nodes=NODES, edges=EDGES), "regression").load()
+    modules = {part.__module__.removeprefix("gnnlab.datasets.") for part in named}
+    assert {"folder", "folder_files", "folder_values"} <= modules
 
 
 def test_its_state_is_that_of_the_contents(tmp_path: Path, source: DataSource, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,9 +1,10 @@
 """Published parameter counts, exactly (GraphGPS's released configurations; benchmarking-gnns on ZINC and TSP).
 
-The data sets enter through a `GraphSpec` written by hand, so no data is needed. Counts that take arithmetic of their
-own are beside their parts: SPE 651,495, 635,971 and 805,095 (`tests/encodings/test_spe.py`), MalNet-Tiny 527,237
-(`tests/nn/test_performer.py`), Mamba 34,080 and attention 37,248 (`tests/nn/test_mamba.py`), SSWL+ 386,900 and SSWL
-273,998 (`tests/models/test_sswl.py`), GNN+ (`tests/models/test_gnnplus.py`).
+The data sets enter through a `GraphSpec` written by hand, so no data is needed. Counts of presets are in
+`tests/test_presets.py`, those that take arithmetic of their own beside their parts: SPE 651,495, 635,971 and 805,095
+(`tests/encodings/test_spe.py`), MalNet-Tiny 527,237 (`tests/nn/test_performer.py`), Mamba 34,080 and attention 37,248
+(`tests/nn/test_mamba.py`), SSWL+ 386,900 and SSWL 273,998 (`tests/models/test_sswl.py`), GNN+
+(`tests/models/test_gnnplus.py`).
 
 Published in thousands alone, of networks whose widths are not: 575k without an encoding and 662k with SignNet (Huang
 et al. 2024; with the widths of SPE's the first would have 239,493), and tuned networks of Tönshoff et al. (2024), 486k.
@@ -22,11 +23,10 @@ from gnnlab.nn.conv.gat import GAT
 from gnnlab.nn.conv.gatedgcn import GatedGCN
 from gnnlab.nn.conv.gcn import GCN
 from gnnlab.nn.conv.gin import GIN
-from gnnlab.nn.conv.gine import GINE
 from gnnlab.nn.conv.monet import MoNet
 from gnnlab.nn.conv.pna import PNA
 from gnnlab.nn.conv.sage import SAGE
-from gnnlab.nn.head import Depthwise, Dot, Flat, Pyramid
+from gnnlab.nn.head import Depthwise, Flat, Pyramid
 from gnnlab.nn.mixer.attention import Attention
 from gnnlab.spec import Feature, GraphSpec, Level
 
@@ -43,8 +43,6 @@ PEPTIDES_LAPPE = LapPE(k=10, dim=16)
 
 GPS_TABLE = [
     # name, spec, conv, encoding, head, width, layers, heads, published
-    ("ZINC", ZINC, GINE, RWSE(20, 28), Pyramid, 64, 10, 4, 423_717),
-    ("PCQM-Contact", spec(1, ATOM, BOND, "edge"), GatedGCN, PEPTIDES_LAPPE, Dot, 96, 4, 4, 512_704),
     ("Peptides-func", spec(10, ATOM, BOND), GatedGCN, PEPTIDES_LAPPE, Flat, 96, 4, 4, 504_362),
     ("Peptides-struct", spec(11, ATOM, BOND), GatedGCN, PEPTIDES_LAPPE, Flat, 96, 4, 4, 504_459),
     ("PascalVOC-SP", spec(21, Feature.continuous(14), Feature.continuous(2), "node"), GatedGCN, PEPTIDES_LAPPE,
@@ -57,10 +55,6 @@ GPS_TABLE = [
      52, 3, 4, 112_726),
     ("MNIST", spec(10, Feature.continuous(3), Feature.continuous(1)), GatedGCN, LapPE(8, 8), partial(Flat, layers=3),
      52, 3, 4, 115_394),
-    ("PATTERN", spec(1, Feature.continuous(3), level="node"), GatedGCN, LapPE(16, 16), partial(Flat, layers=3),
-     64, 6, 4, 337_201),
-    ("CLUSTER", spec(6, Feature.continuous(7), level="node"), GatedGCN, LapPE(10, 16), partial(Flat, layers=3),
-     48, 16, 8, 502_054),
     ("PCQM4Mv2 small", spec(1, ATOM, BOND), GatedGCN, RWSE(16, 20), Pyramid, 304, 5, 4, 6_152_001),
     ("PCQM4Mv2 medium", spec(1, ATOM, BOND), GatedGCN, RWSE(16, 20), Pyramid, 384, 10, 4, 19_414_641),
     ("PCQM4Mv2 deep", spec(1, ATOM, BOND), GatedGCN, RWSE(16, 20), Pyramid, 256, 16, 4, 13_807_345),
@@ -68,19 +62,13 @@ GPS_TABLE = [
 
 MPNN_TABLE = [
     # name, conv, head, width, layers, edge features, encodings, published
-    ("GCN 100k", partial(GCN, self_loops=False), Pyramid, 145, 4, True, [], 103_077),
     ("GCN 500k", partial(GCN, self_loops=False), Pyramid, 172, 16, True, [], 505_079),
-    ("GIN 100k", GIN, Depthwise, 110, 4, True, [], 103_079),
     ("GIN 500k", GIN, Depthwise, 124, 16, True, [], 509_549),
-    ("GraphSAGE 100k", partial(SAGE, reduce="max"), Pyramid, 90, 4, True, [], 106_290),  # the released configuration
-    ("GraphSAGE 100k, width 85", partial(SAGE, reduce="max"), Pyramid, 85, 4, True, [], 94_977),  # the paper's table
+    ("GraphSAGE 100k, width 85", partial(SAGE, reduce="max"), Pyramid, 85, 4, True, [], 94_977),  # the release has 90
     ("GraphSAGE 500k", partial(SAGE, reduce="max"), Pyramid, 101, 16, True, [], 505_341),
-    ("GAT 100k", GAT, Pyramid, 8 * 18, 4, True, [], 102_385),
     ("GAT 500k", GAT, Pyramid, 8 * 22, 16, True, [], 531_345),
-    ("MoNet 100k", MoNet, Pyramid, 90, 4, True, [], 106_002),
     ("MoNet 500k", MoNet, Pyramid, 101, 16, True, [], 504_013),
     ("GatedGCN 100k", GatedGCN, Pyramid, 70, 4, False, [], 105_735),
-    ("GatedGCN 100k, bonds", GatedGCN, Pyramid, 70, 4, True, [], 105_875),
     ("GatedGCN 500k, bonds", GatedGCN, Pyramid, 78, 16, True, [], 504_309),
     ("GatedGCN 500k, bonds, LapPE", GatedGCN, Pyramid, 78, 16, True,
      [LapPE(8, skip_trivial=True, net="linear")], 505_011),
@@ -92,12 +80,10 @@ TSP_TABLE = [
     ("GraphSAGE", partial(SAGE, reduce="max"), 82, 99_263),
     ("GAT", GAT, 8 * 15, 96_182),
     ("MoNet", MoNet, 82, 99_007),
-    ("GatedGCN", GatedGCN, 65, 97_858),
 ]
 
 TRANSFORMER_TABLE = [
     # name, spec, eigenvectors, width, published
-    ("ZINC", ZINC, 8, 64, 588_929),
     ("PATTERN", spec(2, Feature.categorical(3), level="node"), 2, 80, 522_982),
     ("CLUSTER", spec(6, Feature.categorical(7), level="node"), 10, 80, 524_026),
 ]

@@ -14,7 +14,7 @@ from gnnlab.pruning.macs import macs_per_graph
 from gnnlab.pruning.projection import project
 from gnnlab.pruning.prunable import prunable
 from gnnlab.pruning.ramps import cubic
-from gnnlab.pruning.scores import num_kept
+from gnnlab.pruning.rules import num_kept
 from gnnlab.results.__main__ import main
 from gnnlab.testing import sample_for, sample_spec
 from tests.interrupted import assert_resumes, fit, tiny, weights_of

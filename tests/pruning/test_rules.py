@@ -11,8 +11,7 @@ from gnnlab.pruning.allocation import erk, least_distortion, uniform, uniform_pl
 from gnnlab.pruning.granet import exchange
 from gnnlab.pruning.projection import project
 from gnnlab.pruning.ramps import cosine, cubic
-from gnnlab.pruning.rules import COUNTS, Rule, choose
-from gnnlab.pruning.scores import highest, lamp, num_kept
+from gnnlab.pruning.rules import COUNTS, Rule, choose, highest, lamp, num_kept
 
 SHAPES = [(64, 100), (64, 64), (10, 64), (7,)]
 RULES: list[Rule] = ["global", "uniform", "uniform_plus", "erk", "lamp"]

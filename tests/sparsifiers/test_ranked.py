@@ -10,10 +10,9 @@ from torch import Tensor
 
 from gnnlab.errors import UsageError
 from gnnlab.packed import Packed
-from gnnlab.sparsifiers import resistance
+from gnnlab.sparsifiers import effective_resistance as resistance
 from gnnlab.sparsifiers.effective_resistance import EffectiveResistance
-from gnnlab.sparsifiers.forest import forest
-from gnnlab.sparsifiers.spanning_forest import SpanningForest
+from gnnlab.sparsifiers.spanning_forest import SpanningForest, forest
 from gnnlab.sparsifiers.undirected import pairs, strongest
 from gnnlab.testing import sample
 from tests.sparsifiers.parts import make, ranked_names

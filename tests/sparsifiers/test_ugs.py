@@ -10,8 +10,9 @@ from gnnlab import prepare, run
 from gnnlab.padding import Size, pad
 from gnnlab.pruning.prunable import prunable
 from gnnlab.results.__main__ import main
-from gnnlab.sparsifiers.trainable import NOISE, EdgeMask, put_on, take_off
+from gnnlab.sparsifiers.edge_mask import NOISE, EdgeMask
 from gnnlab.sparsifiers.wdglt import WDGLT, between_classes, sinkhorn
+from gnnlab.sparsifiers.weight_mask import put_on, take_off
 from gnnlab.weights import initial
 from tests.interrupted import assert_resumes, fit, tiny
 

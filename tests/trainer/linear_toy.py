@@ -156,13 +156,3 @@ def run_as_process(folder: Path, plain: bool = False, environment: dict[str, str
         (folder / "message.txt").write_text(str(error))
         sys.exit(getattr(error, "exit_code", 1))
     torch.save({"weights": model.state_dict(), "history": result.history}, folder / f"final{rank}.pt")
-
-
-def assert_same_run(one: Path, other: Path) -> None:
-    """The same bits in the files of two runs: weights, best weights, history."""
-    assert (one / "metrics.csv").read_bytes() == (other / "metrics.csv").read_bytes()
-    for name in ("best.pt", "checkpoint.pt"):
-        a, b = (torch.load(folder / name, weights_only=True) for folder in (one, other))
-        a, b = (file.get("model", file) for file in (a, b))
-        assert a.keys() == b.keys()
-        assert all(torch.equal(a[key], b[key]) for key in a), name

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from linear_toy import assert_same_run, toy_fit
+from linear_toy import toy_fit
 from torch import Tensor, nn
 from torch.optim import SGD, Adadelta, Adam, AdamW
 from torch.testing import assert_close
@@ -23,6 +23,7 @@ from gnnlab.testing import random_graph, sample, sample_spec
 from gnnlab.trainer import Phase, Trainer, cudagraph
 from gnnlab.trainer.signals import Interrupted
 from gnnlab.trainer.state import FitResult
+from tests.interrupted import assert_same_run
 
 
 def molecules(count: int, seed: int) -> Packed:

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from linear_toy import assert_same_run, run_as_process, toy_loaders
+from linear_toy import run_as_process, toy_loaders
 
 from gnnlab.errors import UsageError
 from gnnlab.trainer import distributed
+from tests.interrupted import assert_same_run
 
 
 def launch(processes: ForkServerContext, folder: Path, world: int, plain: bool = False) -> list[BaseProcess]:

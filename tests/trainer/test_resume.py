@@ -10,12 +10,13 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
-from linear_toy import L2, Linear, assert_same_run, run_as_process, toy_fit
+from linear_toy import L2, Linear, run_as_process, toy_fit
 
 from gnnlab.errors import RunStopped
 from gnnlab.trainer import Phase
 from gnnlab.trainer.schedule import Constant, Cosine, Plateau
 from gnnlab.trainer.signals import Interrupted
+from tests.interrupted import assert_same_run
 
 
 def raise_at(steps: set[int], model, step: int) -> None:

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
-from gnnlab.errors import UsageError
+from gnnlab.errors import UsageError, check_share
 from gnnlab.ops.flops import flops_per_graph
 from gnnlab.pruning.ramps import cubic
 from gnnlab.sparsifiers.base import Sparsifier
@@ -50,8 +50,8 @@ class GTSP(Sparsifier):
         measure: bool = False,
     ) -> None:
         for name, share in {"keep": keep, "tokens": tokens, "heads": heads, "layers": layers}.items():
-            if share is not None and not 0 < share <= 1:
-                raise UsageError(f"sparsifier.{name}={share} is a share that stays: above 0 and at most 1.")
+            if share is not None:
+                check_share(f"sparsifier.{name}", share)
         if not temperature > 0 or min(masks, harden) < 0 or masks + harden >= 1:
             raise UsageError(
                 f"sparsifier.temperature={temperature} must be above 0, sparsifier.masks={masks} and "

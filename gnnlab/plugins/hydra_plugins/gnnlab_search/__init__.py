@@ -16,7 +16,7 @@ from gnnlab.config import build
 from gnnlab.errors import UsageError
 
 
-class Search(Sweeper):
+class SearchSweeper(Sweeper):
     """Trials one after the other, each launched as a job, as `gnnlab.search` proposes them.
 
     `trials`: how many. `sampler`: tpe, or random. `seed`: of the sampler. `spare`: the first share of a run's epochs,

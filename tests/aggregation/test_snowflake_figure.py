@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from gnnlab.aggregation.figure import ball, draw, examples, field
 from gnnlab.aggregation.homophily import classes, edge_homophily
 from gnnlab.aggregation.node_depth import statistics
+from gnnlab.aggregation.snowflake_figure import ball, draw, examples, field
 from gnnlab.batch import Batch
 from gnnlab.packed import Packed
 from gnnlab.testing import sample

@@ -93,9 +93,9 @@ class Batch:
             self.makers[name] = compute
         return self._shared[name]
 
-    def place_of(self, tensor: Tensor) -> str:
-        """Where a tensor of its own is found, as an expression of `batch` (and `makers`); empty for any other."""
-        return next((place for place, own in self._places() if own is tensor), "")
+    def places_of(self, tensor: Tensor) -> list[str]:
+        """Where a tensor of its own is found, as expressions of `batch` (and `makers`); none for any other."""
+        return [place for place, own in self._places() if own is tensor]
 
     def _places(self) -> Iterator[tuple[str, Tensor | None]]:
         yield from ((f"batch.{name}", getattr(self, name)) for name in ("ptr", "batch", "edge_index"))

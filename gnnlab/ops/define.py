@@ -15,9 +15,8 @@ from typing import Any
 import torch
 from torch.autograd.function import _SingleLevelFunction
 
-from gnnlab.ops import tape
 from gnnlab.ops.backend import on_load
-from gnnlab.ops.tape import recording, refuse_second_order
+from gnnlab.ops.tape import listening, recording, refuse_second_order
 
 Setup = Callable[[Any, tuple, Any], None]
 """setup(ctx, inputs, output): keep on `ctx` what the backward needs. `torch.library` passes them by these names."""
@@ -38,8 +37,8 @@ def kernel(name: str, fake: Callable) -> Callable:
         if torch.compiler.is_compiling():
             return overload(*args)
         out = eager(*args)
-        if tape.listener:
-            tape.listener(name, args, out)
+        if listen := listening():
+            listen(name, args, out)
         return out
 
     on_load(register)
@@ -67,8 +66,8 @@ def differentiable(name: str, fake: Callable, setup: Setup, backward: Callable) 
     def op(*args: Any) -> Any:
         if torch.compiler.is_compiling():
             return call(*args)
-        layer = recording()
-        return apply(*args) if layer is None else layer.run(without_autograd, setup, backward, args)
+        tape = recording()
+        return apply(*args) if tape is None else tape.run(without_autograd, setup, backward, args)
 
     return op
 

@@ -7,6 +7,7 @@ g… is what a layer was given, b… are its buffers, d… gradients, v… (in a
 
 import linecache
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -31,11 +32,11 @@ class Draft:
         self.complete = True
 
     def call(self, tensors: Sequence[Tensor | None], names: str | Sequence[str]) -> list[str]:
-        """Names for tensors that are there at the start: those given, or g0, g1, …"""
+        """Names for tensors: those given, or g0, g1, … One tensor in two roles would be one for ever: no code then."""
         titles = [f"{names}{i}" for i in range(len(tensors))] if isinstance(names, str) else list(names)
         for tensor, title in zip(tensors, titles, strict=True):
             if tensor is not None:
-                self.names.setdefault(id(tensor), title)
+                self.complete &= self.names.setdefault(id(tensor), title) == title
         self.alive += tensors
         return titles
 
@@ -55,15 +56,25 @@ class Draft:
     def _say(self, value: Any) -> str:
         said = ""
         if isinstance(value, Tensor):
-            said = self.names.get(id(value)) or self.batch.place_of(value)
+            places = self.batch.places_of(value) if id(value) not in self.names else []
+            said = self.names.get(id(value)) or (places[0] if len(places) == 1 else "")
         elif value is None or isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
             said = repr(value)
         self.complete &= said != ""
         return said
 
     def function(self, head: str, first: Sequence[str], last: str) -> str:
-        """The source of a function of these lines."""
-        return "\n    ".join([f"def run({head}):", *first, *self.lines, f"return {last}"]) + "\n"
+        """The source of a function of these lines, which drops what they make after its last use."""
+        lines, later = [f"return {last}"], self._made(last)
+        for line in reversed(self.lines):
+            if done := self._made(line) - later:
+                lines.append(f"del {', '.join(sorted(done))}")
+            lines.append(line)
+            later |= self._made(line)
+        return "\n    ".join([f"def run({head}):", *first, *reversed(lines)]) + "\n"
+
+    def _made(self, line: str) -> set[str]:
+        return set(re.findall(rf"\b{self.letter}\d+\b", line))
 
 
 @dataclass(frozen=True)

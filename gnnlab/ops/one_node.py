@@ -2,18 +2,19 @@
 
 A graph network's kernels take some ten microseconds each, and what Python and autograd do for each of them takes
 longer. A layer's ops are written on a tape (`gnnlab.ops.tape`); what a layer did twice in the same way is code from
-then on (`gnnlab.ops.replay`). Results are the same to the bit. A layer that does anything else with its states is
-noticed, and runs op by op as if nothing had been tried.
+then on (`gnnlab.ops.replay`). Results of a chain of layers are the same to the bit; where a head reads the states
+between them too, gradients are added in another order. A layer that does anything else with its states is noticed, and
+runs op by op as if nothing had been tried.
 """
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import _SingleLevelFunction
+from torch.nn.modules.module import _has_any_global_hook
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
@@ -21,7 +22,7 @@ from gnnlab.batch import Batch
 from gnnlab.ops import backend
 from gnnlab.ops.batchnorm import is_synchronised
 from gnnlab.ops.draft import Draft, forward_code
-from gnnlab.ops.replay import Known, Program, Ran, Replayed, backward_code, kind
+from gnnlab.ops.replay import PLACE, Known, Program, Ran, Replayed, backward_code, kind, unpacked
 from gnnlab.ops.tape import Foreign, Tape, heard_by, recorded_on, recording
 
 States = tuple[Tensor, Tensor | None]
@@ -29,20 +30,17 @@ States = tuple[Tensor, Tensor | None]
 LOOKS = {Tensor.to, Tensor.float, Tensor.dim, Tensor.size, Tensor.numel, Tensor.__len__, Tensor.is_floating_point}
 """What reads no value. A conversion that makes a new tensor is noticed later."""
 
-_known: WeakKeyDictionary[nn.Module, Known] = WeakKeyDictionary()
-
 
 def one_node(layer: nn.Module, x: Tensor, e: Tensor | None, batch: Batch, edge_weight: Tensor | None = None) -> States:
     """layer(x, e, batch[, edge_weight]), in training on a CPU as one node of autograd's graph where that can be.
 
     The layer is called once more, from the same random state, where it turns out that it cannot.
     """
-    plain = torch.compiler.is_compiling() or not torch.is_grad_enabled() or not x.is_cpu
-    if plain or recording() is not None or backend.mode() == "reference" or is_synchronised():
+    if torch.compiler.is_compiling() or not torch.is_grad_enabled() or not x.is_cpu or _watched():
         return _call(layer, x, e, batch, edge_weight)
-    known = _known.get(layer)
+    known = vars(layer).get(PLACE)
     if known is None or not known.current():
-        known = _known[layer] = Known(layer)
+        known = Known(layer)
     of = kind(x, e, batch, edge_weight)
     if known.hooked or of in known.foreign:
         return _call(layer, x, e, batch, edge_weight)
@@ -59,6 +57,12 @@ def one_node(layer: nn.Module, x: Tensor, e: Tensor | None, batch: Batch, edge_w
     return x if new_x is None else new_x, e if new_e is None else new_e
 
 
+def _watched() -> bool:
+    """Whether something goes on that a node would hide from others, or others from it."""
+    hooks, transforms = bool(_has_any_global_hook()), torch._C._are_functorch_transforms_active()
+    return recording() is not None or backend.mode() == "reference" or is_synchronised() or hooks or transforms
+
+
 def _call(layer: nn.Module, x: Tensor, e: Tensor | None, batch: Batch, edge_weight: Tensor | None) -> States:
     """A layer is asked to weigh its edges only where there are weights: not every one can."""
     return layer(x, e, batch) if edge_weight is None else layer(x, e, batch, edge_weight)
@@ -73,7 +77,10 @@ class _Recorded(_SingleLevelFunction):
         tape, draft = Tape(given, batch), Draft(batch, "v") if known.tries else None
         names = (draft.call(given, "g"), draft.call(known.buffers, "b")) if draft else None
         with heard_by(draft.heard if draft else None):
-            with nullcontext() if of in known.recorded else Untouched(tape, known.buffers), recorded_on(tape):
+            with (
+                nullcontext() if known.own and of in known.recorded else Untouched(tape, known.buffers),
+                recorded_on(tape),
+            ):
                 x, e, edge_weight, *_ = given
                 states = _call(layer, x, e, batch, edge_weight)
             slots = tape.finish(states)
@@ -85,9 +92,12 @@ class _Recorded(_SingleLevelFunction):
         saved = [tensor for step in tape.steps for tensor in step.give()]
         ctx.ran = Ran(tape.steps, outputs, tape.needs, len(given))
         ctx.code = forward_code(draft, names, states, saved) if draft and names else None
-        ctx.known, ctx.of, ctx.batch = known, of, batch
+        ctx.known, ctx.of, ctx.batch, ctx.settled = known, of, batch, False
         ctx.mark_non_differentiable(*ctx.ran.constant(states))
         ctx.set_materialize_grads(False)
+        if ctx.code is not None:  # save what the program will, as checkpoints expect
+            named = dict(zip(ctx.code.flat, saved, strict=True))
+            saved = [named[name] for name in ctx.code.saved]
         ctx.save_for_backward(*saved)
         return states
 
@@ -95,8 +105,10 @@ class _Recorded(_SingleLevelFunction):
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         if ctx.code is None:
             return None, None, None, None, *ctx.ran.play(ctx.saved_tensors, grads)
-        result, code = backward_code(Draft(ctx.batch, "t"), ctx.code, ctx.ran, ctx.saved_tensors, grads)
-        if code is not None:
+        saved = unpacked(ctx.code, ctx.batch, ctx.batch.makers, ctx.saved_tensors)
+        result, code = backward_code(Draft(ctx.batch, "t"), ctx.code, ctx.ran, saved, grads)
+        if code is not None and not ctx.settled:
+            ctx.settled = True
             arrive = tuple(grad is not None for grad in grads)
             arguments = ctx.code, code, ctx.known, dict(ctx.batch.makers), ctx.ran, arrive
             ctx.known.settle(ctx.of, (ctx.code, code), lambda: Program(*arguments))

@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor
 
-from gnnlab.ops import tape
+from gnnlab.ops.tape import listening
 
 GROUP = 128
 ROUNDS = 7
@@ -22,8 +22,8 @@ WORD = 0xFFFFFFFF
 def fresh_seed(device: torch.device) -> Tensor:
     """[1] int64: a seed from torch's generator."""
     seed = torch.randint(2**63 - 1, (1,), device=device)
-    if tape.listener:
-        tape.listener("fresh_seed", (), seed)
+    if listen := listening():
+        listen("fresh_seed", (), seed)
     return seed
 
 

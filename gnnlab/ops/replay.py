@@ -21,6 +21,7 @@ from gnnlab.ops.draft import Code, Draft, compiled, listed
 from gnnlab.ops.tape import Listener, Step, heard_by, refuse_second_order
 
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+PLACE = "_known_by_one_node"
 TRIES = 8
 """Recordings of a layer that are drafted before it is left at that."""
 
@@ -29,7 +30,7 @@ def kind(x: Tensor, e: Tensor | None, batch: Batch, edge_weight: Tensor | None) 
     """What decides beside the layer itself. One row or edge is a kind of its own: norms do not measure it."""
     edges = None if e is None else (e.dtype, e.requires_grad)
     weights = None if edge_weight is None else (edge_weight.dtype, edge_weight.requires_grad)
-    several = len(x) > 1 and batch.num_edges > 1
+    several = len(x) > 1, batch.num_edges > 1
     return x.dtype, x.requires_grad, edges, weights, batch.is_padded, several, torch.is_autocast_enabled("cpu")
 
 
@@ -77,6 +78,12 @@ def backward_code(
     return result, Code(source, frozenset(draft.kernels)) if draft.complete else None
 
 
+def unpacked(forward: Code, batch: Batch, makers: dict, saved: Sequence[Tensor]) -> list[Tensor | None]:
+    """What the steps have saved, one after the other, from what is kept of it."""
+    space = {"batch": batch, "makers": makers, **dict(zip(forward.saved, saved, strict=True))}
+    return [eval(name, space) for name in forward.flat]
+
+
 class Program:
     """A layer as two functions, for one kind of states. `arrive`: which outputs got a gradient when it was recorded."""
 
@@ -84,43 +91,49 @@ class Program:
         self, forward: Code, backward: Code, known: "Known", makers: dict, ran: Ran, arrive: tuple[bool, ...]
     ) -> None:
         self.forward, self.backward = compiled(forward), compiled(backward)
-        self.saved, self.flat = forward.saved, forward.flat
-        self.buffers, self.makers, self.ran, self.arrive = known.buffers, makers, ran, arrive
+        self.code, self.buffers, self.makers = forward, known.buffers, makers
+        self.ran, self.arrive = ran, arrive
 
     def grads(self, batch: Batch, saved: Sequence[Tensor], grads: Sequence[Tensor | None]) -> Sequence[Tensor | None]:
         """The gradients of what was given; step by step where others arrive than those that the code is for."""
         if tuple([grad is not None for grad in grads]) == self.arrive:
             with torch._C._AutoDispatchBelowAutograd():
                 return self.backward(batch, self.makers, saved, grads)
-        space = {"batch": batch, "makers": self.makers, **dict(zip(self.saved, saved, strict=True))}
-        return self.ran.play([eval(name, space) for name in self.flat], grads)
+        return self.ran.play(unpacked(self.code, batch, self.makers, saved), grads)
 
 
 class Known:
-    """What the recordings of a layer have shown, until something in it changes."""
+    """What the recordings of a layer have shown, until something in it changes. Kept in it, and not in its copies."""
 
     def __init__(self, layer: nn.Module) -> None:
+        vars(layer)[PLACE] = self
         modules = list(layer.modules())
         self.parameters, self.buffers = tuple(layer.parameters()), tuple(layer.buffers())
         self.attributes = [vars(module) for module in modules]
-        self.parts = [part for each in modules for part in (each._parameters, each._buffers, each._modules) if part]
+        self.parts = [part for each in modules for part in (each._parameters, each._buffers, each._modules)]
         self.hooks = [getattr(module, name) for module in modules for name in HOOKS]
-        self.told, self.state, self.hooked = list(self._told()), list(self._state()), any(self.hooks)
+        self.told, self.state, self.hooked = list(self._told()), list(self._state()), self._hooked()
         self.recorded: set[tuple] = set()
         self.foreign: set[tuple] = set()
-        own = all(type(module).__module__.startswith(("gnnlab.", "torch.")) for module in modules)
-        self.tries = TRIES if own else 0
+        self.own = all(type(module).__module__.startswith(("gnnlab.", "torch.")) for module in modules)
+        self.tries = TRIES if self.own else 0
         self.drafts: dict[tuple, tuple[Code, Code]] = {}
         self.programs: dict[tuple, Program] = {}
+
+    def __reduce__(self) -> tuple:
+        return type(None), ()
 
     def current(self) -> bool:
         """Whether all attributes, parameters, buffers and modules in it are what they were, and as free of hooks."""
         now = list(self._state())
-        same = len(now) == len(self.state) and all(map(is_, now, self.state)) and any(self.hooks) == self.hooked
+        same = len(now) == len(self.state) and all(map(is_, now, self.state)) and self._hooked() == self.hooked
         try:
             return same and all(map(eq, self._told(), self.told))
-        except RuntimeError:  # another tensor as an attribute: whether it is equal has many answers
+        except (RuntimeError, ValueError):  # a new tensor or array as an attribute: it is equal in many ways
             return False
+
+    def _hooked(self) -> bool:
+        return any(self.hooks) or any(p._backward_hooks or p._post_accumulate_grad_hooks for p in self.parameters)
 
     def _told(self) -> Iterator[tuple]:
         """The attributes of each module: what was set anew to the same value is the same."""

@@ -5,6 +5,7 @@ adds them: results are the same to the bit. A layer that does anything else with
 between two ops, a change in place) raises `Foreign`; see `gnnlab.ops.one_node`.
 """
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -19,8 +20,15 @@ from gnnlab.errors import UsageError
 Listener = Callable[[str, tuple, Any], None]
 """listener(op, args, results) of every kernel that has run."""
 
-listener: Listener | None = None
-_tape: "Tape | None" = None
+
+class _Thread(threading.local):
+    """What listens in a thread, and what its layer is written on."""
+
+    listener: Listener | None = None
+    tape: "Tape | None" = None
+
+
+_here = _Thread()
 
 
 class Foreign(Exception):
@@ -30,28 +38,31 @@ class Foreign(Exception):
 @contextmanager
 def heard_by(listen: Listener | None) -> Iterator[None]:
     """Within it, `listen` is told of every kernel that has run."""
-    global listener
-    before, listener = listener, listen
+    before, _here.listener = _here.listener, listen
     try:
         yield
     finally:
-        listener = before
+        _here.listener = before
+
+
+def listening() -> Listener | None:
+    """Who is told of this thread's kernels, if someone is."""
+    return _here.listener
 
 
 @contextmanager
 def recorded_on(tape: "Tape") -> Iterator[None]:
     """Within it, ops write themselves on `tape`."""
-    global _tape
-    _tape = tape
+    _here.tape = tape
     try:
         yield
     finally:
-        _tape = None
+        _here.tape = None
 
 
 def recording() -> "Tape | None":
     """The tape of the layer that runs, if one does."""
-    return _tape
+    return _here.tape
 
 
 def refuse_second_order() -> None:
@@ -140,7 +151,7 @@ class Tape:
 
     def _constant(self, arg: Any) -> None:
         """An argument without a slot. Raises `Foreign` for a float tensor that is not the batch's, or is trained."""
-        if isinstance(arg, Tensor) and arg.is_floating_point() and (arg.requires_grad or not self.batch.place_of(arg)):
+        if isinstance(arg, Tensor) and arg.is_floating_point() and (arg.requires_grad or not self.batch.places_of(arg)):
             raise Foreign
 
     def finish(self, states: Sequence[Tensor | None]) -> list[int | None]:

@@ -1,13 +1,18 @@
 """A layer that did the same twice is code from then on: the same to the bit, and never of a layer that has changed."""
 
+import gc
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from typing import TypeVar
+from weakref import ref
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.modules.module import register_module_forward_hook
+from torch.utils.checkpoint import checkpoint
 
 from gnnlab import ops
 from gnnlab.batch import Batch
@@ -22,6 +27,7 @@ from gnnlab.nn.mixer.attention import Attention
 from gnnlab.ops import backend
 from gnnlab.ops.batchnorm import BatchNorm, synchronised
 from gnnlab.ops.one_node import one_node
+from gnnlab.ops.replay import PLACE
 from gnnlab.packed import Packed
 from gnnlab.padding import Padding
 from gnnlab.testing import random_graph
@@ -133,6 +139,98 @@ def test_other_gradients_than_in_the_recordings(first: Callable) -> None:
     assert is_replayed(layer)
     assert_same(layer, batch(), loss=x_alone)
     assert_same(layer, batch(), loss=both)
+
+
+def test_single_rows_and_single_edges_are_different_kinds() -> None:
+    def graph(nodes: int, edges: int) -> Batch:
+        index = torch.arange(edges) % nodes
+        return Batch.from_edges(torch.stack([index, index]), nodes)[0]
+
+    layer = LAYERS["GINE"]().train()
+    for nodes, edges in ((5, 1), (6, 1), (1, 1), (1, 3), (7, 0), (6, 1)):
+        assert_same(layer, graph(nodes, edges))
+
+
+def test_one_tensor_in_two_roles_is_not_one_for_ever() -> None:
+    def sums(x: Tensor, e: Tensor) -> Tensor:
+        return (x + e).square().sum()
+
+    def ring(nodes: int) -> Batch:
+        index = torch.arange(nodes)
+        return Batch.from_edges(torch.stack([index, index.roll(1)]), nodes)[0]
+
+    layer = LAYERS["GatedGCN"]().train()
+    assert_same(layer, ring(5), ring(6), loss=sums)
+    assert_same(layer, batch(), batch(7, 8))
+
+
+def test_two_threads() -> None:
+    def train(_: int) -> bool:
+        layer = LAYERS["gps"]().train()
+        for seed in range(20):
+            step_alone(layer, batch(5, 6, seed=seed))
+        return is_replayed(layer)
+
+    with ThreadPoolExecutor(2) as pool:
+        assert all(pool.map(train, range(4)))
+
+
+def step_alone(layer: nn.Module, graphs: Batch) -> None:
+    x, _ = one_node(layer, *states(graphs), graphs)
+    x.sum().backward()
+
+
+@pytest.mark.parametrize("recordings", [0, 2])
+def test_hooks_of_parameters_are_called_as_op_by_op(recordings: int) -> None:
+    layer, seen = LAYERS["GatedGCN"]().train(), []
+    for _ in range(recordings):
+        step(layer, one_node, batch(), x_alone)
+    for parameter in layer.parameters():
+        parameter.register_hook(lambda grad: seen.append(grad.shape))
+    step(layer, one_node, batch(), x_alone)
+    called = list(seen)
+    step(layer, op_by_op, batch(), x_alone)
+    assert sorted(called) == sorted(seen[len(called) :])
+
+
+def test_hooks_of_all_modules_are_called() -> None:
+    layer, seen = learnt(LAYERS["gps"]()), []
+    with register_module_forward_hook(lambda module, args, out: seen.append(module)):
+        step(layer, one_node, batch())
+    assert layer.norm in seen
+
+
+def test_checkpoints_of_one_layer_used_again_and_again() -> None:
+    layer, graphs = LAYERS["GINE"]().train(), batch()
+    x, e = states(graphs)
+    for _ in range(4):
+        x, e = checkpoint(one_node, layer, x, e, graphs, use_reentrant=False)
+    x.sum().backward()
+
+
+def test_transforms_of_functions() -> None:
+    layer, graphs = LAYERS["gps"]().eval(), batch()
+    x, e = states(graphs, requires_grad=False)
+    torch.func.grad(lambda x: one_node(layer, x, e, graphs)[0].sum())(x)
+
+
+def test_a_layer_is_freed_and_its_copies_know_nothing() -> None:
+    layer = learnt(LAYERS["gps"]())
+    layer.own = [layer]
+    copied, there = deepcopy(layer), ref(layer)
+    del layer
+    gc.collect()
+    assert isinstance(copied, GPSLayer)
+    assert not is_replayed(copied)
+    del copied
+    gc.collect()
+    assert there() is None
+
+
+def test_what_kernels_make_is_dropped_after_its_last_use() -> None:
+    layer = learnt(LAYERS["gps"]())
+    (program,) = vars(layer)[PLACE].programs.values()
+    assert "del v" in program.code.source
 
 
 def wider(layer: GPSLayer) -> None:

@@ -2,14 +2,14 @@
 ICML 2023.
 
 Every node u is the root of a copy of its graph, and h(u, v) is the state of node v in the copy of u, at first
-h(u, v) = x_v + t[min(d(v, u), 5)] with a table t, t[6] where v is out of reach. A layer is, for a set S of
-aggregations that says what is seen of h:
+h(u, v) = x_v + t[min(d(v, u), 5)] with a table t, t[6] where v is in another component. A layer is, for a set S of
+aggregations that says what is seen of h, and e_vw the feature of edge w → v, embedded anew for each of them,
 
-    h ← ReLU(BN(Σ_{a ∈ S} MLP_a((1 + ε_a) h + a(h)))),    MLP = Linear, BN, ReLU, Linear,
+    h ← ReLU(BN(Σ_{a ∈ S} MLP_a((1 + ε_a) h + a(h)))),    MLP = Linear, BN, ReLU, Linear (`Perceptron`),
     uL: Σ_{w ∈ N(v)} ReLU(h(u, w) + e_vw)    vL: Σ_{w ∈ N(u)} ReLU(h(w, v) + e_uw)    vG: Σ_w h(w, v)    vv: h(v, v).
 
-In the end x_u = Σ_v h(u, v) ("vs": first v, then u), or x_v = Σ_u h(u, v) ("sv"), and MLP, BN, ReLU. Shapes: h [P, d]
-for the P = Σ_g n_g² rows (v, u) of `node_pairs`, the copies being its columns; x [N, d].
+In the end x_u = Σ_v h(u, v) ("vs": first v, then u; kinds without an ending too), or x_v = Σ_u h(u, v) ("sv"), and MLP,
+BN, ReLU. Shapes: h [P, d] for the P = Σ_g n_g² rows (v, u) of `node_pairs`, the copies being its columns; x [N, d].
 """
 
 from collections.abc import Sequence
@@ -43,7 +43,11 @@ AGGREGATIONS: dict[Kind, tuple[str, ...]] = {
 
 
 class Pairs(NamedTuple):
-    """The rows (v, u). `swap`, `diagonal` [P]: the rows (u, v) and (v, v). `edge`: the edge of each edge of `rows`."""
+    """The rows (v, u), a `Batch` whose "graphs" are the nodes of the one they are made of.
+
+    So `rows.batch` is v, `rows.node["column"]` the place of u in its graph, and `pool` sums over u. `swap`, `diagonal`
+    [P]: the rows (u, v) and (v, v). `edge`: for each edge of `rows`, its edge of the graph.
+    """
 
     rows: Batch
     swap: Tensor
@@ -54,19 +58,18 @@ class Pairs(NamedTuple):
     def of(cls, batch: Batch) -> "Pairs":
         rows = node_pairs(batch)
         start, first = rows.ptr, batch.ptr[batch.batch[rows.batch]]
-        place = rows.batch - first
-        target = rows.edge_index[1]
+        place, target = batch.place[rows.batch], rows.edge_index[1]
         number = torch.arange(rows.num_edges, device=target.device) - rows.rowptr[target]
         swap = start[first + rows.node["column"]] + place
         return cls(rows, swap, start[rows.batch] + place, batch.rowptr[rows.batch[target]] + number)
 
 
 class SSWL(nn.Module):
-    """Subgraph GNNs of all six classes (Zhang et al. 2023), SSWL+ by default.
+    """Subgraph GNNs of all six classes (Zhang et al. 2023); SSWL+, the default, is of the class of SSWL.
 
     `Batch` to a row of `spec.out_dim` for each graph, node or labelled pair. Memory grows with the square of a graph's
-    nodes. At node and edge level, a node's state is that of the copy it roots. `max_distance`: farther nodes count as
-    this far away.
+    nodes. At node and edge level, a node's state is its x as pooled. `max_distance`: farther nodes count as this far
+    away.
     """
 
     rows_are_pairs: ClassVar[bool] = True
@@ -95,8 +98,9 @@ class SSWL(nn.Module):
                 module.reset_tables()
 
     def forward(self, batch: Batch) -> Tensor:
-        pairs = Pairs.of(batch)
-        h = self.nodes(batch)[pairs.rows.batch] + self.distance(buckets(batch, self.max_distance))
+        pairs, farthest = batch.once("sswl", Pairs.of), self.max_distance
+        bucket = batch.once(f"buckets, {farthest}", lambda batch: buckets(batch, farthest))
+        h = self.nodes(batch)[pairs.rows.batch] + self.distance(bucket)
         for layer in self.layers:
             h = layer(h, batch, pairs)
         x = pool(h if self.root_first else h[pairs.swap], pairs.rows, "sum")
@@ -120,17 +124,18 @@ class SSWLLayer(nn.Module):
         super().__init__()
         self.aggregations = aggregations
         self.eps = nn.Parameter(torch.zeros(len(aggregations)))
-        self.edges = nn.ModuleDict({name: FeatureEmbedding(spec.edge, dim) for name in aggregations if "L" in name})
+        local = [name for name in aggregations if name in ("uL", "vL")]
+        self.edges = nn.ModuleDict({name: FeatureEmbedding(spec.edge, dim) for name in local})
         self.mlps = nn.ModuleDict({name: Perceptron(dim, dim, dim) for name in aggregations})
         self.norm = BatchNorm(dim)
 
     def forward(self, h: Tensor, batch: Batch, pairs: Pairs) -> Tensor:
-        rows = pairs.rows.real.num_nodes
+        real = pairs.rows.real.num_nodes
         parts = []
         for name, eps in zip(self.aggregations, self.eps, strict=True):
             e = self.edges[name](batch.edge_attr, batch.num_edges)[pairs.edge] if name in self.edges else None
-            parts.append(self.mlps[name]((1 + eps) * h + aggregate(name, h, e, pairs), rows))
-        return self.norm(torch.stack(parts).sum(0), around=Around(relu=True), rows=rows)
+            parts.append(self.mlps[name]((1 + eps) * h + aggregate(name, h, e, pairs), real))
+        return self.norm(torch.stack(parts).sum(0), around=Around(relu=True), rows=real)
 
 
 def aggregate(name: str, h: Tensor, e: Tensor | None, pairs: Pairs) -> Tensor:

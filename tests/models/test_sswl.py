@@ -92,6 +92,25 @@ def test_tables_of_features_begin_as_those_of_ogb_and_that_of_distances_with_nor
     assert model.distance.weight.abs().max() > 1
 
 
+@pytest.mark.parametrize("kind", AGGREGATIONS)
+def test_what_a_batch_keeps_changes_no_result(kind: Any) -> None:
+    """After an evaluation and another model of other buckets, results and gradients are those on a new batch."""
+    graphs = sample().take(torch.tensor([0, 1, 2, 3, 5, 6]))
+    torch.manual_seed(0)
+    near, far = (SSWL(sample_spec("graph"), [], 16, 2, kind, max_distance) for max_distance in (1, 5))
+    used = graphs.batch()
+    with torch.inference_mode():
+        far(used)
+    for model in (near, far):
+        results = []
+        for batch in (used, graphs.batch()):
+            model.zero_grad()
+            out = model(batch)
+            out.square().sum().backward()
+            results.append([out, *(parameter.grad for parameter in model.parameters())])
+        assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
+
+
 def ring(n: int) -> torch.Tensor:
     one = torch.stack([torch.arange(n), torch.arange(n).roll(1)])
     return torch.cat([one, one.flip(0)], 1)

@@ -1,12 +1,17 @@
 """GMN: Behrouz & Hashemi, "Graph Mamba: Towards Learning on Graphs with State Space Models", KDD 2024.
 
-A node v is read as a sequence of its neighbourhoods, far to near: for m̂ = m … 1, `tokens` tokens each, and v itself in
-the end. A token is the set T of all nodes that `walks` random walks of length m̂ from v visit; its vector is the mean
-over T of a conv's states on the induced subgraph. With Φ [1 + m · tokens, d] the sequence of v,
+Not Graph-Mamba (Wang et al. 2024), which is model=graph_mamba.
 
-    x_v ← x_v + Mamba(LayerNorm(Φ))_last.
+A node v is read as a sequence of its neighbourhoods, far to near: for m̂ = m … 1 (m: `reach`) s tokens each (`tokens`),
+and v itself in the end. A token is the set T of all nodes that M random walks (`walks`) of length m̂ from v visit; its
+vector is the mean over T of the states that a bare conv, without norm or activation, gives on the induced subgraph.
+With Φ [1 + m s, d] the sequence of v,
 
-Mamba goes both ways. GPS layers with a scan over the nodes by degree follow; with m = 0 there are only these.
+    x_v ← x_v + Mamba(LayerNorm(Φ))_last,
+
+where "x_v +" is ours. Mamba goes both ways, but backwards the last row comes first: there, as in the paper, it has seen
+v alone. GPS layers follow, whose mixer (`model.mixer`) scans the nodes of each graph by degree. With m = 0 there are
+only these, on x_v as embedded.
 """
 
 from collections.abc import Callable, Sequence
@@ -33,7 +38,8 @@ class GMN(GPS):
     """Graph Mamba Network (Behrouz & Hashemi 2024): GPS on nodes encoded by scans over random-walk neighbourhoods.
 
     `Batch` to a row of `spec.out_dim` for each graph, node or labelled pair. `reach`: m, the longest walks. Walks are
-    drawn anew at every step of training; in evaluation they are always those of `walk_seed`.
+    drawn anew at every step of training; in evaluation they are always those of `walk_seed`. `mixer` is that of the GPS
+    layers; the scan over neighbourhoods has the defaults of `Mamba`.
     """
 
     gives: ClassVar[tuple[str, ...]] = ()  # the walks take no heed of weights
@@ -58,7 +64,7 @@ class GMN(GPS):
         if reach:
             local = conv(hidden_dim)
             nodes = Neighbourhoods(self.nodes, spec, local, hidden_dim, reach, tokens, walks, walk_seed)
-            self.add_module("nodes", nodes)
+            self.add_module("nodes", nodes)  # `Stack` declares it as the embedding, which is now inside
 
 
 class Neighbourhoods(nn.Module):
@@ -87,12 +93,11 @@ class Neighbourhoods(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         x = self.nodes(batch)
-        sequence = torch.cat([self.encode(x, batch), x.unsqueeze(1)], 1)
+        sequence = self.norm(torch.cat([self.encode(x, batch), x.unsqueeze(1)], 1))
         count = sequence.shape[1]
-        places = torch.arange(count, device=x.device).repeat(len(x))
-        ptr = torch.arange(len(x) + 1, device=x.device) * count
-        sequences = Sequences(ptr, places, count - 1 - places)
-        return x + self.scan.scan(self.norm(sequence.flatten(0, 1)), sequences)[count - 1 :: count]
+        forwards, backwards = self.scan.directions
+        last = forwards(sequence.flatten(0, 1), alike(len(x), count, x.device))[count - 1 :: count]
+        return x + (last + backwards(sequence[:, -1], alike(len(x), 1, x.device)))
 
     def encode(self, x: Tensor, batch: Batch) -> Tensor:
         """The vectors of all tokens: [N, T, d]."""
@@ -102,7 +107,7 @@ class Neighbourhoods(nn.Module):
         return pool(states, subgraphs, "mean").view(len(x), len(self.lengths), -1)
 
     def visited(self, batch: Batch) -> Tensor:
-        """The nodes on the walks of each token: [N, T, walks (reach + 1)]; shorter walks stay where they end."""
+        """The nodes on the walks of each token: [N, T, M · (m + 1)]; shorter walks stay where they end."""
         device = batch.ptr.device
         seed = fresh_seed(device) if self.training else torch.full((1,), self.seed, device=device)
         paths = walk(batch, len(self.lengths) * self.walks, max(self.lengths), seed)
@@ -110,3 +115,9 @@ class Neighbourhoods(nn.Module):
         step, length = torch.arange(paths.shape[-1], device=device), torch.tensor(self.lengths, device=device)
         last = torch.minimum(step, length.unsqueeze(-1))[:, None].expand(-1, self.walks, -1)
         return paths.gather(3, last.expand(len(paths), -1, -1, -1)).flatten(2)
+
+
+def alike(count: int, length: int, device: torch.device) -> Sequences:
+    """`count` sequences of `length` rows each, one after the other."""
+    before = torch.arange(length, device=device).repeat(count)
+    return Sequences(torch.arange(count + 1, device=device) * length, before, length - 1 - before)

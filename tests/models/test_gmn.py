@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from gnnlab.models.gmn import GMN
+from gnnlab.models.gmn import GMN, alike
 from gnnlab.models.gps import GPS
 from gnnlab.nn.conv.gatedgcn import GatedGCN
 from gnnlab.nn.conv.gine import GINE
@@ -86,6 +86,28 @@ def test_evaluation_takes_the_walks_of_its_seed_and_training_new_ones() -> None:
     model.eval()
     assert torch.equal(visited(batch), visited(batch))
     assert not torch.equal(visited(batch), make(walk_seed=1).eval().nodes.visited(batch))
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-6), (torch.float64, 1e-12)])
+def test_backwards_the_last_row_of_a_sequence_sees_itself_alone(dtype: torch.dtype, tolerance: float) -> None:
+    """So scanning it as a sequence of its own gives what both scans of all rows give, gradients included."""
+    batch, read = sample().batch(), make().to(dtype).eval().nodes
+
+    def both_ways() -> torch.Tensor:
+        x = read.nodes(batch)
+        rows = read.norm(torch.cat([read.encode(x, batch), x.unsqueeze(1)], 1))
+        return (
+            x + read.scan.scan(rows.flatten(0, 1), alike(*rows.shape[:2], x.device))[rows.shape[1] - 1 :: rows.shape[1]]
+        )
+
+    weights = torch.randn(batch.num_nodes, 16, dtype=dtype, generator=torch.Generator().manual_seed(0))
+    results = []
+    for x in (read(batch), both_ways()):
+        read.zero_grad()
+        (x * weights).mean().backward()
+        results.append([x, *(parameter.grad for parameter in read.parameters())])
+    for found, expected in zip(*results, strict=True):
+        torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.parametrize("conv", [GINE, GatedGCN])

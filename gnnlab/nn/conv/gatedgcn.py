@@ -1,4 +1,7 @@
-"""GatedGCN: Bresson & Laurent, "Residual Gated Graph ConvNets", 2017; Dwivedi et al., JMLR 2023."""
+"""GatedGCN: Bresson & Laurent, "Residual Gated Graph ConvNets", 2017.
+
+Edge states and normalised gates as in Dwivedi et al., "Benchmarking Graph Neural Networks", JMLR 2023.
+"""
 
 from torch import Tensor
 
@@ -9,11 +12,12 @@ from gnnlab.ops import gated
 
 
 class GatedGCN(Conv):
-    """GatedGCN (Bresson & Laurent 2017): neighbours through gates that edges carry from layer to layer.
+    """GatedGCN (Bresson & Laurent 2017): neighbours through gates made from edge states.
 
-    ê_ij = D x_i + E x_j + C e_ij,  η = σ(ê),  x_i' = A x_i + Σ_j η_ij ⊙ B x_j / (Σ_j η_ij + 1e-6).
+    ê_ij = D x_i + E x_j + C e_ij,  η = σ(ê),  x_i' = A x_i + Σ_j w_ij η_ij ⊙ B x_j / (Σ_j w_ij η_ij + 1e-6)
 
-    Returns x' and ê. The block around it adds norm, activation and residual to both.
+    with biases in A … E and w_ij the weight of an edge, else 1. Returns x' and ê; `ConvBlock` adds norm, activation and
+    residual.
     """
 
     uses_edges = True
@@ -21,8 +25,8 @@ class GatedGCN(Conv):
 
     def __init__(self, dim: int) -> None:
         super().__init__()
-        self.nodes = Linear(dim, 4 * dim)
-        self.edges = Linear(dim, dim)
+        self.nodes = Linear(dim, 4 * dim)  # A, B, D, E
+        self.edges = Linear(dim, dim)  # C
 
     def forward(
         self, x: Tensor, e: Tensor | None, batch: Batch, edge_weight: Tensor | None = None

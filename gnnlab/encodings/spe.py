@@ -2,10 +2,10 @@
 
     SPE(V, λ) = ρ( V diag(φ_1(λ)) Vᵀ, …, V diag(φ_m(λ)) Vᵀ )
 
-of the first K eigenpairs of the normalised Laplacian, the constant one with them. Neither signs nor the basis of an
-eigenspace change it, and it is continuous in the graph. The m matrices are features of the pairs (i, j) of
-nodes; ρ is a GIN that runs over i in each column j by itself, and a sum over j. Where K would cut an eigenspace, a
-graph keeps the vectors below it.
+of the first K eigenpairs of the normalised Laplacian, those of eigenvalue 0 with them. Neither signs nor the basis of
+an eigenspace change it, and it is continuous in the graph as long as λ_K and λ_{K+1} stay apart. The m matrices are
+features of the pairs (i, j) of nodes; ρ is a GIN that runs over i in each column j by itself, and a sum over j. Where K
+would cut an eigenspace, a graph keeps the vectors below it, which is ours.
 
 Node attributes `spe_vec` [N, K] and `spe_val` [N, K], each node's copy of its graph's eigenvalues. Columns that a
 graph lacks hold zeros and the value −1.
@@ -34,7 +34,8 @@ class SPE(Spectral):
     """SPE (Huang et al., ICLR 2024): `k` eigenpairs → `channels` functions φ of them → GIN → `k` → linear to `dim`.
 
     `phi`: "mlp" (each eigenvalue by itself), "deepsets" (each among those of its graph), "one" (φ = 1:
-    projections alone). The GIN ρ has `layers` of width `hidden`; on ZINC the authors take 8 of 128.
+    projections alone). The GIN ρ has `layers` of width `hidden`, on ZINC the authors' 8 of 128, and gives K columns as
+    theirs does; its ε starts at 0, theirs at N(0, 1).
     """
 
     gives: ClassVar[tuple[str, ...]] = ("spe",)
@@ -54,7 +55,7 @@ class SPE(Spectral):
 
     @property
     def pairs(self) -> int:
-        return self.k + 1
+        return self.k + 1  # eigenpairs: the last tells whether K cuts an eigenspace
 
     def from_spectrum(self, graphs: Packed, spectrum: Spectrum) -> dict[str, Tensor]:
         vectors, values = spectrum.first_whole(self.k, graphs)
@@ -83,19 +84,19 @@ class SPEEncoder(nn.Module):
     def filtered(self, batch: Batch) -> Tensor:
         """V diag(φ(λ)) Vᵀ of each graph and φ: [P, m] for its pairs of nodes."""
         vectors, counts = batch.node["spe_vec"], batch.ptr.diff()
-        values = batch.node["spe_val"][batch.ptr[:-1].clamp(max=max(0, batch.num_nodes - 1))]
+        first = batch.ptr[:-1].clamp(max=max(0, batch.num_nodes - 1))
+        values = batch.node["spe_val"][first]  # the copy of each graph's first node
         present = (values >= 0) & (counts > 0)[:, None]
         eigenvalues = Eigenvalues(values[present], present, batch)
         phi = vectors.new_zeros(*values.shape, len(self.phi))
         phi[present] = torch.cat([phi_l(eigenvalues) for phi_l in self.phi], 1).to(phi.dtype)
 
-        graphs, longest, pairs = batch.num_graphs, batch.max_nodes, node_pairs(batch)
-        graph = batch.batch
-        place = graph * longest + torch.arange(batch.num_nodes, device=graph.device) - batch.ptr[graph]
+        graphs, longest, rows = batch.num_graphs, batch.max_nodes, node_pairs(batch)
+        place = batch.batch * longest + batch.place
         dense = vectors.new_zeros(graphs * longest, vectors.shape[1]).index_copy(0, place, vectors)
         dense = dense.view(graphs, longest, vectors.shape[1])  # this product alone is padded, with zeros
         product = torch.einsum("gik,gkm,gjk->gijm", dense, phi, dense).flatten(0, 2)
-        return product[place[pairs.batch] * longest + pairs.node["column"]]
+        return product[place[rows.batch] * longest + rows.node["column"]]
 
 
 class Eigenvalues:
@@ -113,7 +114,7 @@ class Eigenvalues:
 
 
 class Elementwise(nn.Module):
-    """φ(λ)_k = MLP(λ_k): 1 → 16 → 16 → 1."""
+    """φ(λ)_k = MLP(λ_k) with batch norm, 1 → 16 → 16 → 1: in training φ sees all eigenvalues of the batch."""
 
     def __init__(self) -> None:
         super().__init__()

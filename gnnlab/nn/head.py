@@ -32,7 +32,12 @@ def read(x: Tensor, batch: Batch, level: Level, readout: Readout) -> Tensor:
 
 
 class Head(nn.Module):
-    """States x⁰ … x^L, each [N, dim], to a row of `spec.out_dim` for each graph, node or labelled pair."""
+    """States x⁰ … x^L, each [N, dim], to a row of `spec.out_dim` for each graph, node or labelled pair.
+
+    One that `reads_between` is given all states, another the last at least.
+    """
+
+    reads_between: ClassVar[bool] = False
 
     def __init__(self, spec: GraphSpec, readout: Readout) -> None:
         super().__init__()
@@ -74,6 +79,8 @@ class Flat(Head):
 
 class Depthwise(Head):
     """One linear map per depth, the input states included, of the pooled states, summed (GIN, Xu et al. 2019)."""
+
+    reads_between = True
 
     def __init__(self, dim: int, depth: int, spec: GraphSpec, readout: Readout = "sum") -> None:
         super().__init__(spec, readout)

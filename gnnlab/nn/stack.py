@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from gnnlab.batch import Batch
 from gnnlab.nn.embedding import FeatureEmbedding, NodeEmbedding
-from gnnlab.nn.gate import Gate, Gated
+from gnnlab.nn.gate import Gate, Gated, full
 from gnnlab.nn.head import Head
 from gnnlab.ops.one_node import one_node
 
@@ -30,15 +30,28 @@ class Stack(Gated):
         super().__init__()
         self.nodes = nodes
         self.edges = edges
-        self.layers = nn.ModuleList(layers)
+        self.layers = Chain(layers)
         self.head = head
         self.virtual_node = virtual_node
 
     def forward(self, batch: Batch) -> Tensor:
         x = self.nodes(batch)
         e = self.edges(batch.edge_attr, batch.edge_index.shape[1]) if self.edges is not None else None
-        run = in_turn if self.virtual_node is None else self.virtual_node
-        return self.head(run(self.layers, x, e, batch, self.gate(batch)), batch)
+        gate = self.gate(batch)
+        if self.virtual_node is not None:
+            return self.head(self.virtual_node(self.layers, x, e, batch, gate), batch)
+        if gate is full and not self.head.reads_between:
+            return self.head([one_node(self.layers, x, e, batch)[0]], batch)
+        return self.head(in_turn(self.layers, x, e, batch, gate), batch)
+
+
+class Chain(nn.ModuleList):
+    """Layers one after the other, themselves a layer: one node of autograd's graph where nobody looks between them."""
+
+    def forward(self, x: Tensor, e: Tensor | None, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        for layer in self:
+            x, e = one_node(layer, x, e, batch)
+        return x, e
 
 
 def in_turn(layers: Iterable[nn.Module], x: Tensor, e: Tensor | None, batch: Batch, gate: Gate) -> list[Tensor]:

@@ -42,7 +42,8 @@ def one_node(layer: nn.Module, x: Tensor, e: Tensor | None, batch: Batch, edge_w
     if known is None or not known.current():
         known = Known(layer)
     of = kind(x, e, batch, edge_weight)
-    if known.hooked or of in known.foreign:
+    mixed = isinstance(layer, nn.ModuleList) and not known.own  # those of gnnlab's are better off as nodes of their own
+    if known.hooked or mixed or of in known.foreign:
         return _call(layer, x, e, batch, edge_weight)
     program = known.programs.get(of)
     node, what = (Replayed, (program,)) if program else (_Recorded, (known, of, layer))

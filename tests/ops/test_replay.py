@@ -14,8 +14,9 @@ from torch.nn import functional
 from torch.nn.modules.module import register_module_forward_hook
 from torch.utils.checkpoint import checkpoint
 
-from gnnlab import ops
+from gnnlab import compose, ops
 from gnnlab.batch import Batch
+from gnnlab.config import build
 from gnnlab.errors import UsageError
 from gnnlab.models.gps import GPSLayer
 from gnnlab.nn.block import ConvBlock
@@ -24,13 +25,14 @@ from gnnlab.nn.conv.gcn import GCN
 from gnnlab.nn.conv.gine import GINE
 from gnnlab.nn.linear import Linear
 from gnnlab.nn.mixer.attention import Attention
+from gnnlab.nn.stack import Chain
 from gnnlab.ops import backend
 from gnnlab.ops.batchnorm import BatchNorm, synchronised
 from gnnlab.ops.one_node import one_node
 from gnnlab.ops.replay import PLACE
 from gnnlab.packed import Packed
 from gnnlab.padding import Padding
-from gnnlab.testing import random_graph
+from gnnlab.testing import random_graph, sample_spec
 
 pytestmark = pytest.mark.skipif(not backend.load(), reason="the kernels cannot be built here")
 
@@ -40,6 +42,7 @@ LAYERS = {
     "gps": lambda: GPSLayer(DIM, GINE(DIM), Attention(DIM, dropout=0.5), 0.1, "relu"),
     "gps-gatedgcn": lambda: GPSLayer(DIM, GatedGCN(DIM), Attention(DIM), 0.1, "relu"),
     **{conv.__name__: lambda conv=conv: ConvBlock(conv(DIM), DIM, 0.2) for conv in (GCN, GINE, GatedGCN)},
+    "chain": lambda: Chain([GPSLayer(DIM, GINE(DIM), Attention(DIM), 0.1, "relu"), ConvBlock(GatedGCN(DIM), DIM, 0.2)]),
 }
 
 
@@ -107,6 +110,51 @@ def test_same_to_the_bit_on_batches_of_any_size(name: str) -> None:
     layer = learnt(LAYERS[name]())
     assert_same(layer, batch(), batch(30, 2), batch(3, seed=4), batch(1, 2))
     assert is_replayed(layer)
+
+
+class Alone(nn.Module):
+    """Cannot be recorded: an operation of torch's reads its states."""
+
+    def forward(self, x: Tensor, e: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        return x.tanh(), e
+
+
+class Elsewhere(nn.Module):
+    """Could be recorded, but is not gnnlab's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = Linear(DIM, DIM)
+
+    def forward(self, x: Tensor, e: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        return self.linear(x), e
+
+
+def test_a_chain_with_a_link_that_cannot_be_recorded_has_the_others_as_nodes() -> None:
+    chain = Chain([LAYERS["gps"](), Alone(), LAYERS["GINE"]()]).train()
+    for seed in range(3):
+        assert_same(chain, batch(5, 9 + seed, seed=seed))
+    assert not vars(chain)[PLACE].programs
+    assert is_replayed(chain[0])
+    assert is_replayed(chain[2])
+
+
+def test_a_chain_with_a_layer_of_another_package_is_left_to_its_layers() -> None:
+    chain = Chain([LAYERS["gps"](), Elsewhere()]).train()
+    for seed in range(3):
+        assert_same(chain, batch(5, 9 + seed, seed=seed))
+    assert not vars(chain)[PLACE].recorded
+    assert is_replayed(chain[0])
+
+
+@pytest.mark.parametrize(("head", "whole"), [("flat", True), ("depthwise", False), ("jumping", False)])
+def test_a_stack_is_one_node_where_its_head_does_not_look_between(head: str, whole: bool) -> None:
+    cfg = compose("model=gine", "dataset=zinc", f"model/head={head}", "model.hidden_dim=8", "model.num_layers=2")
+    model, graphs = build(cfg.model, spec=sample_spec("graph"), encodings=[]).train(), batch()
+    for _ in range(2):
+        model(graphs).sum().backward()
+    assert (PLACE in vars(model.layers)) == whole
+    assert all((PLACE in vars(layer)) != whole for layer in model.layers)
 
 
 @pytest.mark.parametrize("name", LAYERS)

@@ -1,15 +1,16 @@
 """GRIT: Ma et al., "Graph Inductive Biases in Transformers without Message Passing", ICML 2023.
 
 Each pair (i, j) of nodes of a graph has a state e_ij. It begins as a linear map of the walks from i to j
-(`gnnlab.encodings.rrwp`), plus the embedded features of the edge j → i if there is one. A node begins as its features
-plus a linear map of its walks back to itself. In each head, with ρ(z) = sign(z) √|z|:
+(`gnnlab.encodings.rrwp`), plus the embedded features of the edge j → i if there is one: on a directed graph, the walks
+go one way and the edge the other, as in the release. A node begins as its features plus a linear map of its walks back
+to itself. In each head, with ρ(z) = sign(z) √|z|:
 
     ê_ij = ReLU(ρ((Q x_i + K x_j) ⊙ W e_ij) + B e_ij),   α_ij = softmax_j clamp(a · ê_ij, −5, 5),
-    x_i' = Σ_j α_ij V x_j + U Σ_j α_ij ê_ij,   x_i' ← θ₁ ⊙ x_i' + θ₂ ⊙ x_i' log(1 + degree_i).
+    x_i' = Σ_j α_ij V x_j + U Σ_j α_ij ê_ij,   x_i' ← θ₁ ⊙ x_i' + θ₂ ⊙ x_i' log(1 + in-degree_i).
 
-Then come x ← BN(y + FFN(y)) with y = BN(x + O x'), and e ← BN(e + O' ê). Shapes: x [N, d], e [P, d], α [P, H].
-In code: W `factor`, B `offset` (paper: W_Ew, W_Eb), a `score` (W_A), U `from_pairs` (W_Ev), θ `scale`, O `after.out`,
-O' `pair_out`.
+Then come x ← BN(y + FFN(y)) with y = BN(x + O x'), and e ← BN(e + O' ê). Q, W, B, O, O' and the FFN have biases; K, V,
+U, a and the maps of walks have none. Shapes: x [N, d], e [P, d], α [P, H]. In code: W `factor`, B `offset` (paper:
+W_Ew, W_Eb), a `score` (W_A), U `from_pairs` (W_Ev), θ `scale`, O `after.out`, O' `pair_out`.
 """
 
 from collections.abc import Callable, Sequence
@@ -68,7 +69,7 @@ class GRIT(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         pairs, walks = all_pairs(batch), relative_walks(batch, self.steps).to(self.pair_walks.weight.dtype)
-        own = pairs.rowptr[:-1] + batch.place
+        own = pairs.rowptr[:-1] + batch.place  # the pairs (i, i), as those of i lie in the order of j
         x, e = self.nodes(batch) + self.node_walks(walks.index_select(0, own)), self.pair_walks(walks)
         if self.edges is not None:
             features = self.edges(batch.edge_attr, batch.num_edges)
@@ -84,21 +85,21 @@ class GRIT(nn.Module):
 class GRITLayer(nn.Module):
     """x [N, d], e [P, d] to the next x and e; `log_degree` [N, 1]."""
 
-    static_shapes = False
+    static_shapes: ClassVar[bool] = False  # how many pairs there are depends on the batch's values
 
     def __init__(self, dim: int, num_heads: int, dropout: float, attention_dropout: float) -> None:
         super().__init__()
         self.attention = PairAttention(dim, num_heads, attention_dropout)
         self.scale = nn.Parameter(torch.empty(2, dim))
-        nn.init.normal_(self.scale, std=(dim + 1) ** -0.5)
+        nn.init.normal_(self.scale, std=(dim + 1) ** -0.5)  # Xavier's for the release's θ [1, dim, 2]
         self.dropout = Dropout(dropout)
         self.pair_out, self.pair_norm = Linear(dim, dim), BatchNorm(dim)
         self.after = AfterAttention(dim, dropout)
 
     def forward(self, x: Tensor, e: Tensor, pairs: Batch, log_degree: Tensor) -> tuple[Tensor, Tensor]:
-        mixed, new_e = self.attention(x, e, pairs)
+        mixed, e_hat = self.attention(x, e, pairs)
         mixed = mixed * (self.scale[0] + self.scale[1] * log_degree)
-        e = self.pair_norm(self.pair_out(self.dropout(new_e)), e, rows=pairs.real.num_edges)
+        e = self.pair_norm(self.pair_out(self.dropout(e_hat)), e, rows=pairs.real.num_edges)
         return self.after(mixed, x, pairs.real.num_nodes), e
 
 
@@ -128,14 +129,14 @@ class PairAttention(nn.Module):
     def forward(self, x: Tensor, e: Tensor, pairs: Batch) -> tuple[Tensor, Tensor]:
         source, target = pairs.edges.source, pairs.edges.target
         ends = self.query(x).index_select(0, target) + self.key(x).index_select(0, source)
-        e = (signed_root(ends * self.factor(e)) + self.offset(e)).relu()
-        heads = e.unflatten(1, self.score.shape)
-        weight = (heads * self.score).sum(-1).clamp(-MAX_SCORE, MAX_SCORE).exp()
+        e_hat = (signed_root(ends * self.factor(e)) + self.offset(e)).relu()
+        e_heads = e_hat.unflatten(1, self.score.shape)
+        weight = (e_heads * self.score).sum(-1).clamp(-MAX_SCORE, MAX_SCORE).exp()
         alpha = self.dropout(weight / aggregate(weight, pairs).index_select(0, target)).unsqueeze(-1)
         value = self.value(x).index_select(0, source).unflatten(1, self.score.shape)
-        of_nodes, of_pairs = (aggregate((alpha * part).flatten(1), pairs) for part in (value, heads))
+        of_nodes, of_pairs = (aggregate((alpha * part).flatten(1), pairs) for part in (value, e_heads))
         of_pairs = torch.einsum("nhc,hcd->nhd", of_pairs.unflatten(1, self.score.shape), self.from_pairs)
-        return of_nodes + of_pairs.flatten(1), e
+        return of_nodes + of_pairs.flatten(1), e_hat
 
 
 def signed_root(z: Tensor) -> Tensor:

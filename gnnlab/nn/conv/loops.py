@@ -1,4 +1,4 @@
-"""What attention over edges needs beside its ops: a loop at every node, and weights as part of the logits."""
+"""What attention over edges needs beside its ops: a loop at every node, and edge weights as part of the logits."""
 
 import torch
 from torch import Tensor
@@ -11,8 +11,8 @@ def add_loops(
 ) -> tuple[Batch, Tensor | None, Tensor | None]:
     """The batch with an edge from every node to itself, after the node's other in-edges (and out-edges).
 
-    `edge` [E, d] becomes [E + N, d] with zeros for the loops, `edge_weight` [E] becomes [E + N] with ones. The new
-    batch has no attributes.
+    `edge` [E, d] becomes [E + N, d] with zeros for the loops, `edge_weight` [E] becomes [E + N] with ones. Loops in the
+    data stay beside the new ones. The new batch has no attributes.
     """
     looped, place = batch.once("with loops", _with_loops)
 
@@ -34,6 +34,7 @@ def _with_loops(batch: Batch) -> tuple[Batch, Tensor]:
     """The batch, and where in it the old edges are [E]."""
     nodes = torch.arange(batch.num_nodes, device=batch.ptr.device)
     before = torch.arange(batch.num_nodes + 1, device=batch.ptr.device)
+    # An edge into node i has the loops of the i nodes before it ahead of it; likewise one out of i, sorted by source.
     place = torch.arange(batch.num_edges, device=batch.ptr.device) + batch.edges.target
     loops = batch.rowptr[1:] + nodes
 

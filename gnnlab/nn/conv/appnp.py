@@ -12,8 +12,9 @@ from gnnlab.ops import propagate
 class APPNP(Conv):
     """APPNP (Gasteiger et al. 2019): `steps` steps of personalised PageRank, of a linear map of the nodes.
 
-    z⁰ = W x + b, z^{k+1} = (1 - α) Â z^k + α z⁰, x' = z^K with GCN's Â, self-loops included: one such layer is the
-    paper's network, after its perceptron.
+    z⁰ = W x + b, z^{k+1} = (1 - α) Â z^k + α z⁰, x' = z^K with K = `steps` and GCN's Â: self-loops included, edge
+    weights in it. The paper's network has one such layer, of the class scores that a perceptron gives in place of
+    W x + b, and only softmax after it; here the block and the head's map come after it.
     """
 
     def __init__(self, dim: int, steps: int = 10, alpha: float = 0.1) -> None:

@@ -16,8 +16,9 @@ class GAT(Conv):
     """GAT (Veličković et al. 2018): attention over the neighbours, each scored by itself and the node.
 
     Head by head, the heads side by side: x_i' = Σ_j α_ij W x_j with α_ij = softmax_j LeakyReLU(s·W x_j + t·W x_i),
-    over the in-neighbours, and i itself where `self_loops`. A weight w multiplies exp of the score. No bias.
-    Without `weights`, W = 1: where embedding and head map already. In training, `attention_dropout` acts on the α.
+    over the in-neighbours, and i itself where `self_loops`. The paper's a is t ‖ s; in code: t `target`, s `source`. An
+    edge weight multiplies exp of the score. No bias. `weights=False`: W = 1, where embedding and head map already. In
+    training, `attention_dropout` acts on the α.
     """
 
     def __init__(

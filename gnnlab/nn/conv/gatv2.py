@@ -16,7 +16,8 @@ class GATv2(Conv):
 
     Head by head, the heads side by side: x_i' = Σ_j α_ij (S x_j + b) with
     α_ij = softmax_j a·LeakyReLU(S x_j + T x_i + E e_ij + b), over the in-neighbours, and i itself with e_ii = 0 where
-    `self_loops`. A weight w multiplies exp of the score. In training, `attention_dropout` acts on the α.
+    `self_loops`. The paper's W is T | S, without E. An edge weight multiplies exp of the score. In training,
+    `attention_dropout` acts on the α. In code: S, b `source`, T `target`, E `edge`, a `attention`.
     """
 
     uses_edges = True

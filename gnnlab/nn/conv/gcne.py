@@ -10,9 +10,10 @@ from gnnlab.ops import gine
 
 
 class GCNE(Conv):
-    """GCN that reads edges, as GCN+ has it (Luo et al. 2025): x' = Σ_j ReLU(W x_j + e_ij) + b.
+    """GCN that reads edges, as GCN+ has it (Luo et al. 2025): x_i' = Σ_j w_ij ReLU(W x_j + e_ij) + b.
 
-    Without normalisation or self-loops: a node itself is for the residual around the layer.
+    w_ij is the weight of an edge, else 1. Without normalisation or self-loops: a node itself is for the residual around
+    the layer.
     """
 
     uses_edges = True

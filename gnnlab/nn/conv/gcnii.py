@@ -13,10 +13,10 @@ from gnnlab.ops import propagate
 
 
 class GCNIILayer(nn.Module):
-    """The states h^{l-1} and h⁰ [N, d] to h^l = ReLU((1 - β_l) g + β_l W_l g) with g = (1 - α) Â h^{l-1} + α h⁰.
+    """`x` = h^{l-1} and `start` = h⁰ [N, d] to h^l = ReLU((1 - β_l) g + β_l W_l g) with g = (1 - α) Â h^{l-1} + α h⁰.
 
     `alpha`: the share of the first state; `beta`: log(θ / l + 1), how far from the identity. Â is GCN's, self-loops
-    included.
+    included, edge weights in it.
     """
 
     def __init__(self, dim: int, alpha: float, beta: float) -> None:

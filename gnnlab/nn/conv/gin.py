@@ -11,7 +11,10 @@ from gnnlab.ops.batchnorm import BatchNorm
 
 
 class GIN(Conv):
-    """GIN (Xu et al. 2019): x' = MLP((1 + ε) x + Σ_j x_j), ε learned, MLP = Linear, BatchNorm, ReLU, Linear."""
+    """GIN (Xu et al. 2019): x_i' = MLP((1 + ε) x_i + Σ_j w_ij x_j), MLP = Linear, BatchNorm, ReLU, Linear.
+
+    ε is learnt, w_ij the weight of an edge, else 1.
+    """
 
     def __init__(self, dim: int) -> None:
         super().__init__()

@@ -9,7 +9,10 @@ from gnnlab.ops import gine
 
 
 class GINE(Conv):
-    """GINE (Hu et al. 2020), GIN that reads edges: x' = MLP(x + Σ_j ReLU(x_j + e_ij)), MLP = Linear, ReLU, Linear."""
+    """GINE (Hu et al. 2020), GIN that reads edges: x_i' = MLP(x_i + Σ_j w_ij ReLU(x_j + e_ij)).
+
+    MLP = Linear, ReLU, Linear, and w_ij is the weight of an edge, else 1. GIN's ε is 0.
+    """
 
     uses_edges = True
 

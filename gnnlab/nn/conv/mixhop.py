@@ -13,8 +13,9 @@ from gnnlab.ops import propagate
 class MixHop(Conv):
     """MixHop (Abu-El-Haija et al. 2019): powers of the adjacency side by side, each with its share of the channels.
 
-    x' = [x W₀ ‖ Â x W₁ ‖ … ‖ Â^K x W_K] + b with K = `hops` and GCN's Â, self-loops included. A channel of hop k takes
-    part in the first k of K sparse products.
+    x' = [x W₀ ‖ Â x W₁ ‖ … ‖ Â^K x W_K] + b with K = `hops` and GCN's Â: self-loops included, edge weights in it. All W
+    are one map, and the result is Horner's [x W₀ ‖ Â [x W₁ ‖ Â […]]]: K sparse products, the channels of hop k in the
+    last k.
     """
 
     def __init__(self, dim: int, hops: int = 2) -> None:

@@ -12,9 +12,10 @@ from gnnlab.ops import degree, propagate
 class MoNet(Conv):
     """MoNet (Monti et al. 2017): neighbours weighed by Gaussian kernels of the degrees at both ends of an edge.
 
-    x' = Σ_k W_k Σ_j g_k(u_ij) x_j + b with g_k(u) = exp(-½ ‖s_k ⊙ (u - μ_k)‖²) and pseudo-coordinates
-    u_ij = tanh(P (1/√(d_j + 1), 1/√(d_i + 1)) + p) of the in-degrees, in which weights count (as benchmarking-gnns
-    has it, which adds b after the activation).
+    x_i' = Σ_k W_k Σ_j w_ij g_k(u_ij) x_j + b with g_k(u) = exp(-½ ‖s_k ⊙ (u - μ_k)‖²), w_ij the weight of an edge, else
+    1, and pseudo-coordinates u_ij = tanh(P (1/√(d_j + 1), 1/√(d_i + 1)) + p) of the in-degrees, which sum the edge
+    weights. As in benchmarking-gnns, which adds b after the activation. In code: W, b `linear`, s `sharpness` (the
+    paper's Σ_k is diag(s_k)^{-2}), μ `mean`, P, p `project`.
     """
 
     def __init__(self, dim: int, kernels: int = 3) -> None:

@@ -22,10 +22,10 @@ class PNA(Conv):
     """PNA (Corso et al. 2020): mean, minimum, maximum and deviation of messages, scaled by the degree; reads edges.
 
     m_ij = P [x_i ‖ x_j ‖ e_ij] + p, a_i = the four aggregates of m_ij over j, s_i = log(d_i + 1) / δ, and
-    x' = M U [x_i ‖ a_i ‖ s_i a_i ‖ a_i / s_i], with biases; P and U tower by tower, each tower with its share of x and
+    x_i' = M (U [x_i ‖ a_i ‖ s_i a_i ‖ a_i / s_i] + u) + b; P and U tower by tower, each tower with its share of x and
     all of e. δ is the mean of log(d + 1) over the training nodes, 1 where `spec` does not know their degrees. An
     edge of weight w counts as w copies in the mean, the deviation and the degree; minimum and maximum are over edges of
-    weight above 0. In code: P = `target` | `source` | `edge`, U = `own` | `around`, M = `mix`.
+    weight above 0. In code: P = `target` | `source` | `edge`, with p, U = `own` | `around`, u `bias`, M, b `mix`.
     """
 
     uses_edges = True
@@ -57,6 +57,7 @@ class PNA(Conv):
         four = multi_aggregate(messages, batch) if edge_weight is None else weighted(messages, batch, edge_weight)
         scales = self.scales(degree(batch, "in", edge_weight).to(x.dtype))
         by_tower = four.unflatten(-1, (4, self.around.count, -1)).transpose(1, 2).flatten(1)
+        # U's parts for a, s a and a / s read the same a, and s_i is a number: it scales what they give.
         scaled = self.around(by_tower).unflatten(-1, (self.around.count, 3, -1)) * scales[:, None, :, None]
         return self.mix(self.own(x) + scaled.sum(2).flatten(1) + self.bias), e
 

@@ -16,7 +16,8 @@ class Transformer(Conv):
     """Graph transformer layer (Shi et al. 2021): scaled dot-product attention over the neighbours.
 
     Head by head, d_k wide, the heads side by side: x_i' = Σ_j α_ij V x_j with α_ij = softmax_j (Q x_i)·(K x_j) / √d_k,
-    over the in-neighbours, and i itself where `self_loops`. A weight w multiplies exp of the score. Biases in all maps.
+    over the in-neighbours, and i itself where `self_loops`. An edge weight multiplies exp of the score. Biases in all
+    maps. The paper's edge features and gated residual are left out.
     """
 
     def __init__(self, dim: int, num_heads: int = 8, self_loops: bool = True) -> None:

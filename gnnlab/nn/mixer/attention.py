@@ -17,9 +17,10 @@ LEAST = 1e-6
 class Attention(MultiHead):
     """Multi-head self-attention within each graph: x [N, dim] to [N, dim].
 
-    Four projections with biases. `dropout` acts on the attention weights, in training. `bias` is added to the
-    scores, see `gnnlab.ops.attention`; it may still have the columns of heads removed since. `first_stays`: token
-    selection never drops the first token of a graph.
+    Head by head, C wide, Σ_j α_ij V x_j with α_ij = softmax_j ((Q x_i)·(K x_j) / √C + b_ij) over all nodes j of the
+    graph; O maps the heads side by side. Biases in all four maps. `dropout` acts on the α, in training. `bias` [P, H]
+    is b, none by default, see `gnnlab.ops.attention`; it may still have the columns of heads removed since.
+    `first_stays`: token selection never drops the first token of a graph. In code: Q | K | V `qkv`, O `out`.
     """
 
     selects_tokens: ClassVar[bool] = True
@@ -44,7 +45,10 @@ class Attention(MultiHead):
         return self.read(x, batch, bias)
 
     def read(self, x: Tensor, batch: Batch, bias: Tensor | None = None, weight: Tensor | None = None) -> Tensor:
-        """Attention of all to all; a `weight` [N] multiplies exp(score) for each key."""
+        """Attention of all to all; a `weight` w [N] multiplies exp(score) for each key.
+
+        That is Σ_j α_ij w_j v_j / Σ_j α_ij w_j: attention of the values times w, over attention of w alone.
+        """
         qkv, dropout = self.qkv(x), self.dropout if self.training else 0.0
         if bias is not None and self.heads is not None:
             bias = bias.index_select(1, self.heads)

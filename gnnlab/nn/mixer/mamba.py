@@ -6,7 +6,9 @@ et al., 2024: nodes by degree, one direction) and GMN (Behrouz & Hashemi, KDD 20
     [a, z] = W_in u,   a ← SiLU(b + Σ_k c_k ⊙ a_{t−k}),   [δ, B, C] = W_x a,   Δ = softplus(W_Δ δ + b_Δ),
     h_t = exp(Δ_t A) ⊙ h_{t−1} + (Δ_t ⊙ a_t) ⊗ B_t,   y_t = h_t C_t + D ⊙ a_t,   out = W_out (y ⊙ SiLU(z)).
 
-Shapes: rows [N, d] of sequences that lie one after the other; a [N, E] with E = expand · d, A [E, S], B, C [N, S].
+Shapes: rows [N, d] of sequences that lie one after the other; a [N, E] with E = expand · d, A [E, S], B, C [N, S],
+δ [N, ⌈d / 16⌉]. In code: W_in `inside`, c `kernel`, b `kernel_bias`, W_x `select`, W_Δ and b_Δ `step`,
+A = −exp(`log_A`), W_out `outside`.
 """
 
 import math

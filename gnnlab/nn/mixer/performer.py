@@ -4,7 +4,8 @@ In a head of width C, exp(q·k / √C) is on average φ(q / C^¼)·φ(k / C^¼),
 
     φ_m(x) = exp(ω_m·x − |x|²/2) / √M > 0
 
-for M random directions ω_m [C], orthogonal and as long as Gaussian ones. So the cost is O(N M C), not O(Σ_g n_g² C).
+for M random directions ω_m [C], orthogonal and as long as Gaussian ones. So x_i' = Σ_j φ_i·φ_j v_j / Σ_j φ_i·φ_j, with
+φ_i of the query and φ_j of the key, has sums over j that do not depend on i: the cost is O(N M C), not O(Σ_g n_g² C).
 """
 
 import math

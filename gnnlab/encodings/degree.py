@@ -1,7 +1,8 @@
 """Degree encoding: a learnt vector for each in-degree and each out-degree.
 
 The centrality encoding of Ying et al., "Do Transformers Really Perform Bad for Graph Representation?" (Graphormer),
-NeurIPS 2021. Edges are counted as given; node attribute `degree` [N, 2], in and out.
+NeurIPS 2021. Edges are counted as given; node attribute `degree` [N, 2], in and out. Graphormer adds the vectors to
+the node features; whether a model adds or joins them is its own choice.
 """
 
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from gnnlab.packed import Packed
 
 @dataclass(frozen=True)
 class Degree(Encoding):
-    """In- and out-degree, each up to `largest` → a vector of width `dim` each, summed (Graphormer, NeurIPS 2021)."""
+    """In- and out-degree, each clamped at `largest` → a vector of width `dim`; their sum (Graphormer, NeurIPS 2021)."""
 
     gives: ClassVar[tuple[str, ...]] = ("degree",)
 

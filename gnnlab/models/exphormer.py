@@ -4,9 +4,12 @@ A GPS layer whose attention (`gnnlab.nn.edge_attention`) runs along a sparse gra
 virtual nodes tied to all nodes (`gnnlab.nn.expander`). Its edges have a state each: the embedded features of an edge,
 one learnt vector for the expander, one to and one from each virtual node. Beside it runs a local conv:
 
-    x_M = BN(x + Drop(conv(x, e))),  x_T = BN(x + Drop(attention(x, u))),  y = x_M + x_T,  x' = BN(y + Drop(FFN(y))).
+    x_M = BN(x + Drop(conv(x, e))),  x_T = BN(x + Drop(attention(x, u, all_e))),
+    y = x_M + x_T,  x' = BN(y + Drop(FFN(y))).
 
-What the virtual nodes attend to is their state u [B V, d] in the next layer, from a learnt one on.
+Where the conv updates edges, x_M = BN(x + Drop(ReLU(BN(conv(x, e))))). The states `all_e` of the attention's edges are
+the same in every layer. Its output at the V virtual nodes of each of B graphs is their state u [B V, d] in the next
+layer, without norm or FFN; the first u is learnt.
 """
 
 from collections.abc import Callable, Sequence
@@ -39,7 +42,7 @@ class Exphormer(Gated):
     """
 
     gives: ClassVar[tuple[str, ...]] = ("edge_weight",)
-    breaks_ties: ClassVar[bool] = True
+    breaks_ties: ClassVar[bool] = True  # the expander takes nodes of equal degree in their order
 
     def __init__(
         self,
@@ -109,11 +112,11 @@ class ExphormerLayer(nn.Module):
         union: Union,
         weight: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor | None]:
-        own, further = (None, None) if weight is None else (weight[: batch.num_edges], weight[union.kind])
-        rows, (local, e) = batch.real.num_nodes, self.conv(x, e, batch, own)
+        edge_weight, union_weight = (None, None) if weight is None else (weight[: batch.num_edges], weight[union.kind])
+        rows, (local, e) = batch.real.num_nodes, self.conv(x, e, batch, edge_weight)
         before, around = (None, Around()) if self.residual_inside else (x, self.around)
         y = self.conv_norm(local, before, around=around, rows=rows)
-        mixed, _ = self.attention(torch.cat([x, u.to(x.dtype)]), all_e, union.batch, further, products=False)
+        mixed, _ = self.attention(torch.cat([x, u.to(x.dtype)]), all_e, union.batch, union_weight, products=False)
         mixed, u = mixed.tensor_split([len(x)])
         y = self.attention_norm(mixed, x, after=y, around=self.around, rows=rows)
         return self.norm(self.feed_forward(y), y, around=self.around, rows=rows), u, e

@@ -1,4 +1,6 @@
-"""Masks that are trained on weights, as parametrizations."""
+"""Masks that are trained on weights, m_θ of UGS (Chen et al., "A Unified Lottery Ticket Hypothesis for Graph Neural
+Networks", ICML 2021), as torch's parametrizations.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -34,10 +36,10 @@ def put_on(model: nn.Module, kept: Mapping[str, Tensor]) -> list[WeightMask]:
 
 
 def take_off(model: nn.Module, names: Sequence[str]) -> dict[str, WeightMask]:
-    """The masks on these parameters, which are as without them again; none where there are none.
+    """Take the masks off these parameters, which are θ again and not θ ⊙ mask, and return those there were.
 
-    Parameters come back behind the others of their module: they are sorted by name then, and so they are where there
-    were no masks, for an optimizer's state knows parameters by their order.
+    A parameter comes back as the last of its module. So all are put in order of their names, masked or not: an
+    optimizer's state knows parameters by their order.
     """
     found = {}
     for name in names:

@@ -51,16 +51,16 @@ class H2GCN(Conv):
 class TwoHops(NamedTuple):
     """`pairs`: a batch whose P edges u → v are the pairs u ≠ v with paths u → w → v, w neither.
 
-    `path` [S]: the pair of each path; `first`, `second` [S]: the edges u → w and w → v. `direct` [D], `pair` [D]: the
-    edges that are pairs too, and which. With edge weights a, a pair weighs max over its paths of a_uw a_wv, and of that
-    the share 1 − a_uv, if above 0: edges of weight 0 are removed, and nodes at distance one are not at distance two.
+    `path` [S]: the pair of each path; `first`, `second` [S]: the edges u → w and w → v. `edge_of_pair`, `pair`
+    [D]: the edges u → v that are pairs too, and the pair of each. Without edge weights a pair weighs 1, or 0 where
+    it is an edge: A₂. With weights a it weighs max_w(a_uw a_wv) · max(0, 1 − a_uv): an edge of weight 0 is none.
     """
 
     pairs: Batch
     path: Tensor
     first: Tensor
     second: Tensor
-    direct: Tensor
+    edge_of_pair: Tensor
     pair: Tensor
 
     @classmethod
@@ -71,8 +71,8 @@ class TwoHops(NamedTuple):
         index = torch.stack([key % batch.num_nodes, key // batch.num_nodes])
         pairs, _ = Batch.from_edges(index, batch.num_nodes)  # it sorts by the same key, so edge p is key p
         edge = target * batch.num_nodes + source
-        direct = torch.isin(edge, key).nonzero()[:, 0]
-        return cls(pairs, path, first, second, direct, torch.searchsorted(key, edge[direct]))
+        edge_of_pair = torch.isin(edge, key).nonzero()[:, 0]
+        return cls(pairs, path, first, second, edge_of_pair, torch.searchsorted(key, edge[edge_of_pair]))
 
     def weights(self, batch: Batch, edge_weight: Tensor | None, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """The entries [E] of Â₁ and [P] of Â₂."""
@@ -86,9 +86,11 @@ class TwoHops(NamedTuple):
         weight = weight.where(source != target, 0.0)
         nothing = weight.new_zeros(self.pairs.num_edges)
         by_path = nothing.scatter_reduce(0, self.path, weight[self.first] * weight[self.second], "amax")
-        by_edge = nothing.scatter_reduce(0, self.pair, weight[self.direct], "amax")
+        by_edge = nothing.scatter_reduce(0, self.pair, weight[self.edge_of_pair], "amax")
         far = by_path * (1 - by_edge).clamp(min=0)
-        return normalised(batch, weight, dtype, False)[0], normalised(self.pairs, far, dtype, False)[0]
+        return normalised(batch, weight, dtype, self_loops=False)[0], normalised(
+            self.pairs, far, dtype, self_loops=False
+        )[0]
 
 
 def two_steps(batch: Batch) -> tuple[Tensor, Tensor]:
@@ -100,5 +102,5 @@ def two_steps(batch: Batch) -> tuple[Tensor, Tensor]:
     second = torch.repeat_interleave(torch.arange(len(source), device=count.device), count)
     number = torch.arange(len(second), device=count.device) - pointers(count)[second]
     first = batch.rowptr[source[second]] + number
-    three = (source[first] != target[second]) & ~loop[first] & ~loop[second]
-    return first[three], second[three]
+    distinct = (source[first] != target[second]) & ~loop[first] & ~loop[second]
+    return first[distinct], second[distinct]

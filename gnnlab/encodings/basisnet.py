@@ -23,6 +23,7 @@ from gnnlab.batch import Batch
 from gnnlab.encodings.columns import Perceptron, node_pairs
 from gnnlab.encodings.laplacian import Laplacian
 from gnnlab.encodings.spectrum import Spectral, Spectrum
+from gnnlab.nn.linear import Linear
 from gnnlab.ops import pool
 from gnnlab.packed import Packed
 
@@ -68,9 +69,9 @@ class BasisNetEncoder(nn.Module):
     def __init__(self, basisnet: BasisNet, dim: int) -> None:
         super().__init__()
         hidden = basisnet.hidden
-        self.start = nn.Linear(3, hidden)
+        self.start = Linear(3, hidden)
         self.layers = nn.ModuleList(IGNLayer(hidden) for _ in range(basisnet.layers))
-        self.last = nn.Linear(4 * hidden, hidden)
+        self.last = Linear(4 * hidden, hidden)
         self.rho = Perceptron(basisnet.k * hidden, hidden, dim)
 
     @torch.compiler.disable
@@ -104,8 +105,8 @@ class IGNLayer(nn.Module):
 
     def __init__(self, dim: int) -> None:
         super().__init__()
-        self.own = nn.Linear(dim, dim)
-        self.ends, self.diagonal = nn.Linear(4 * dim, dim, bias=False), nn.Linear(4 * dim, dim, bias=False)
+        self.own = Linear(dim, dim)
+        self.ends, self.diagonal = Linear(4 * dim, dim, bias=False), Linear(4 * dim, dim, bias=False)
 
     def forward(self, h: Tensor, batch: Batch, ends: tuple[Tensor, Tensor]) -> Tensor:
         of_nodes = contract(h, batch)

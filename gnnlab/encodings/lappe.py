@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from gnnlab.batch import Batch
 from gnnlab.encodings.laplacian import Laplacian
 from gnnlab.encodings.spectrum import Spectral, Spectrum
+from gnnlab.nn.linear import Linear
 from gnnlab.packed import Packed
 
 log = logging.getLogger(__name__)
@@ -98,7 +99,7 @@ class DeepSet(Frequencies):
 
     def __init__(self, dim: int, skip_trivial: bool) -> None:
         super().__init__(skip_trivial)
-        self.phi = nn.Sequential(nn.Linear(2, 2 * dim), nn.ReLU(), nn.Linear(2 * dim, dim), nn.ReLU())
+        self.phi = nn.Sequential(Linear(2, 2 * dim), nn.ReLU(), Linear(2 * dim, dim), nn.ReLU())
 
     def mix(self, pairs: Tensor, present: Tensor) -> Tensor:
         return self.phi(pairs)
@@ -112,7 +113,7 @@ class Transformer(Frequencies):
 
     def __init__(self, dim: int, skip_trivial: bool, layers: int = 2) -> None:
         super().__init__(skip_trivial)
-        self.embed = nn.Linear(2, dim)
+        self.embed = Linear(2, dim)
         heads = 4 if dim % 4 == 0 else 1
         self.layers = nn.ModuleList(
             nn.TransformerEncoderLayer(dim, heads, 2 * dim, dropout=0.0, batch_first=True) for _ in range(layers)
@@ -131,7 +132,7 @@ class SignedLinear(nn.Module):
 
     def __init__(self, k: int, dim: int) -> None:
         super().__init__()
-        self.linear = nn.Linear(k, dim)
+        self.linear = Linear(k, dim)
 
     def forward(self, batch: Batch) -> Tensor:
         vectors = batch.node["lappe_vec"]

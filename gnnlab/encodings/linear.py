@@ -5,6 +5,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from gnnlab.batch import Batch
+from gnnlab.nn.linear import Linear
 from gnnlab.ops.batchnorm import BatchNorm
 
 Norm = Literal["batch", "none"]
@@ -17,7 +18,7 @@ class LinearEncoder(nn.Module):
         super().__init__()
         self.name = name
         self.norm = BatchNorm(width) if norm == "batch" else None
-        self.linear = nn.Linear(width, dim)
+        self.linear = Linear(width, dim)
 
     def forward(self, batch: Batch) -> Tensor:
         columns = batch.node[self.name]

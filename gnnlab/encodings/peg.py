@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from gnnlab.batch import Batch
 from gnnlab.encodings.laplacian import Laplacian
 from gnnlab.encodings.spectrum import Spectral, Spectrum
+from gnnlab.nn.linear import Linear
 from gnnlab.ops import aggregate
 from gnnlab.packed import Packed
 
@@ -54,7 +55,7 @@ class PEGEncoder(nn.Module):
 
     def __init__(self, dim: int) -> None:
         super().__init__()
-        self.mlp = nn.Sequential(nn.Linear(1, dim), nn.ReLU(), nn.Linear(dim, dim))
+        self.mlp = nn.Sequential(Linear(1, dim), nn.ReLU(), Linear(dim, dim))
 
     def forward(self, batch: Batch) -> Tensor:
         return aggregate(self.mlp(squared_distances(batch)), batch)

@@ -23,6 +23,7 @@ from gnnlab.batch import Batch
 from gnnlab.encodings.columns import GIN, Perceptron, node_pairs
 from gnnlab.encodings.laplacian import Laplacian
 from gnnlab.encodings.spectrum import Spectral, Spectrum
+from gnnlab.nn.linear import Linear
 from gnnlab.ops import pool
 from gnnlab.packed import Packed
 
@@ -75,7 +76,7 @@ class SPEEncoder(nn.Module):
         kind = {"mlp": Elementwise, "deepsets": DeepSets, "one": One}[spe.phi]
         self.phi = nn.ModuleList(kind() for _ in range(spe.channels))
         self.rho = GIN(spe.channels, spe.hidden, spe.k, spe.layers, depth=3)
-        self.linear = nn.Linear(spe.k, dim)
+        self.linear = Linear(spe.k, dim)
 
     @torch.compiler.disable
     def forward(self, batch: Batch) -> Tensor:
@@ -130,8 +131,8 @@ class DeepSets(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         widths = list(pairwise([1, PHI_WIDTH, PHI_WIDTH, PHI_WIDTH, 1]))
-        self.own = nn.ModuleList(nn.Linear(a, b) for a, b in widths)
-        self.all = nn.ModuleList(nn.Linear(a, b, bias=False) for a, b in widths)
+        self.own = nn.ModuleList(Linear(a, b) for a, b in widths)
+        self.all = nn.ModuleList(Linear(a, b, bias=False) for a, b in widths)
 
     def forward(self, eigenvalues: Eigenvalues) -> Tensor:
         x = eigenvalues.column

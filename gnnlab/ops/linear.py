@@ -1,6 +1,6 @@
 """A linear map with what follows it: dropout(ReLU(x Wᵀ + b)).
 
-Shapes: x [N, in], weight [out, in], bias [out].
+Shapes: x [N, in] or [N, …, in], weight [out, in], bias [out].
 """
 
 from typing import Any
@@ -16,8 +16,10 @@ from gnnlab.ops.random import fresh_seed
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, relu: bool = False, dropout: float = 0.0) -> Tensor:
-    """[N, out]. `dropout` needs `relu`: where the result is positive, its gradient passes, and no mask is kept."""
+    """[N, …, out]. `dropout` needs `relu`: where the result is positive, its gradient passes, and no mask is kept."""
     assert relu or not dropout, "dropout follows a ReLU"
+    if x.dim() > 2:
+        return linear(x.flatten(0, -2), weight, bias, relu, dropout).unflatten(0, x.shape[:-1])
     seed = fresh_seed(x.device) if dropout else None
     # The kernel is a CPU's. Under autocast torch's own map takes x and W in another type.
     if not fused(x, "linear") or x.dim() != 2 or weight.dtype != x.dtype or torch.is_autocast_enabled("cpu"):

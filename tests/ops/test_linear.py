@@ -64,3 +64,16 @@ def test_autocast_is_heeded() -> None:
     out.sum().backward()
     assert weight.grad is not None
     assert weight.grad.dtype == torch.float32
+
+
+@pytest.mark.parametrize("shape", [(3, 4, 5), (0, 4, 5), (2, 3, 0, 5)])
+def test_rows_may_have_several_dimensions(shape: tuple[int, ...]) -> None:
+    needs_kernels()
+    x, weight, bias = torch.randn(shape, requires_grad=True), torch.randn(7, 5, requires_grad=True), torch.randn(7)
+    out, expected = ours(x, weight, bias), torch.nn.functional.linear(x, weight, bias)
+    torch.testing.assert_close(out, expected)
+    given = (x, weight)
+    for grad, plain in zip(
+        torch.autograd.grad(out.square().sum(), given), torch.autograd.grad(expected.square().sum(), given), strict=True
+    ):
+        torch.testing.assert_close(grad, plain, rtol=1e-4, atol=1e-5)

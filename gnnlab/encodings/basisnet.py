@@ -20,11 +20,12 @@ import torch
 from torch import Tensor, nn
 
 from gnnlab.batch import Batch
-from gnnlab.encodings.columns import Perceptron, node_pairs
+from gnnlab.encodings.columns import node_pairs
 from gnnlab.encodings.laplacian import Laplacian
+from gnnlab.encodings.perceptron import Perceptron
 from gnnlab.encodings.spectrum import Spectral, Spectrum
-from gnnlab.nn.linear import Linear
 from gnnlab.ops import pool
+from gnnlab.ops.linear import Linear
 from gnnlab.packed import Packed
 
 

@@ -5,14 +5,10 @@ message-passing layer on the rows runs on every column by itself. With the nodes
 the pairs of nodes of the same graph, in the order of `gnnlab.ops.attention`: what pair encodings live on.
 """
 
-from itertools import pairwise
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gnnlab.batch import Batch, Real
-from gnnlab.ops import Around, linear, propagate
-from gnnlab.ops.batchnorm import BatchNorm
 from gnnlab.ragged import pointers
 
 
@@ -52,48 +48,3 @@ def columns(batch: Batch, counts: Tensor) -> Batch:
     index = torch.stack([source, target])
     arrays = (index, first, node, rowptr, colptr, transpose, out_target)
     return Batch(*arrays, max_nodes=batch.max_nodes, node={"column": column}, real=real)
-
-
-class Linear(nn.Linear):
-    """`torch.nn.Linear` in one op."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        return linear(input, self.weight, self.bias)
-
-
-class Perceptron(nn.Module):
-    """Linear maps through `widths` with BatchNorm and ReLU between them: [P, widths[0]] to [P, widths[-1]]."""
-
-    def __init__(self, *widths: int) -> None:
-        super().__init__()
-        self.linears = nn.ModuleList(Linear(a, b) for a, b in pairwise(widths))
-        self.norms = nn.ModuleList(map(BatchNorm, widths[1:-1]))
-
-    def forward(self, x: Tensor, rows: Tensor | None = None) -> Tensor:
-        """`rows` [1]: how many rows are not padding."""
-        *hidden, last = self.linears
-        for layer, norm in zip(hidden, self.norms, strict=True):
-            x = norm(layer(x), around=Around(relu=True), rows=rows)
-        return last(x)
-
-
-class GIN(nn.Module):
-    """Layers x' = MLP((1 + ε) x + Σ_j x_j) on rows, [P, in] to [P, out]; each MLP has `depth` linear maps.
-
-    `between`: a batch norm before every layer but the first.
-    Xu et al., "How Powerful are Graph Neural Networks?", ICLR 2019.
-    """
-
-    def __init__(self, in_dim: int, hidden: int, out_dim: int, layers: int, depth: int, between: bool = False) -> None:
-        super().__init__()
-        widths = [in_dim, *[hidden] * (layers - 1), out_dim]
-        self.eps = nn.Parameter(torch.zeros(layers))
-        self.layers = nn.ModuleList(Perceptron(a, *[hidden] * (depth - 1), b) for a, b in pairwise(widths))
-        self.norms = nn.ModuleList(map(BatchNorm, widths[1:-1])) if between else None
-
-    def forward(self, x: Tensor, rows: Batch) -> Tensor:
-        for index, (eps, layer) in enumerate(zip(self.eps, self.layers, strict=True)):
-            if index and self.norms is not None:
-                x = self.norms[index - 1](x, rows=rows.real.num_nodes)
-            x = layer(propagate(x, rows, root=(1 + eps).expand(x.shape[0])), rows.real.num_nodes)
-        return x

@@ -5,8 +5,8 @@ from typing import Literal
 from torch import Tensor, nn
 
 from gnnlab.batch import Batch
-from gnnlab.nn.linear import Linear
 from gnnlab.ops.batchnorm import BatchNorm
+from gnnlab.ops.linear import Linear
 
 Norm = Literal["batch", "none"]
 

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from gnnlab.batch import Batch
 from gnnlab.encodings.laplacian import Laplacian
 from gnnlab.encodings.spectrum import Spectral, Spectrum
-from gnnlab.nn.linear import Linear
 from gnnlab.ops import aggregate
+from gnnlab.ops.linear import Linear
 from gnnlab.packed import Packed
 
 

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from gnnlab.batch import Batch
-from gnnlab.encodings.columns import GIN, Perceptron, columns
+from gnnlab.encodings.columns import columns
 from gnnlab.encodings.laplacian import Laplacian
+from gnnlab.encodings.perceptron import GIN, Perceptron
 from gnnlab.encodings.spectrum import Spectral, Spectrum
 from gnnlab.ops import pool
 from gnnlab.packed import Packed

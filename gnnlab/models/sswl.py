@@ -20,7 +20,8 @@ from torch import Tensor, nn
 
 from gnnlab.batch import Batch
 from gnnlab.encodings.base import Encoding
-from gnnlab.encodings.columns import Perceptron, node_pairs
+from gnnlab.encodings.columns import node_pairs
+from gnnlab.encodings.perceptron import Perceptron
 from gnnlab.encodings.spd import distances
 from gnnlab.nn.embedding import FeatureEmbedding, NodeEmbedding
 from gnnlab.nn.hac import cluster

@@ -1,4 +1,4 @@
-"""Linear maps, and perceptrons of them."""
+"""Perceptrons of linear maps."""
 
 from itertools import pairwise
 
@@ -7,13 +7,7 @@ from torch import Tensor, nn
 from gnnlab import ops
 from gnnlab.nn.activation import Activation, activation
 from gnnlab.nn.dropout import Dropout
-
-
-class Linear(nn.Linear):
-    """`torch.nn.Linear` on rows [N, in], with the ReLU and the dropout that follow it in the same op."""
-
-    def forward(self, input: Tensor, relu: bool = False, dropout: float = 0.0) -> Tensor:
-        return ops.linear(input, self.weight, self.bias, relu, dropout)
+from gnnlab.ops.linear import Linear
 
 
 class MLP(nn.Module):

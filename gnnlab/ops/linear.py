@@ -6,13 +6,20 @@ Shapes: x [N, in] or [N, …, in], weight [out, in], bias [out].
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from gnnlab.ops.backend import fused
 from gnnlab.ops.define import differentiable, kernel
 from gnnlab.ops.dropout import drop
 from gnnlab.ops.random import fresh_seed
+
+
+class Linear(nn.Linear):
+    """`torch.nn.Linear` on rows [N, …, in], with the ReLU and the dropout that follow it in the same op."""
+
+    def forward(self, input: Tensor, relu: bool = False, dropout: float = 0.0) -> Tensor:
+        return linear(input, self.weight, self.bias, relu, dropout)
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, relu: bool = False, dropout: float = 0.0) -> Tensor:

@@ -74,7 +74,9 @@ def methods(cfg: DictConfig, model: nn.Module, spec: GraphSpec, graphs: Packed) 
     found: list[Method] = []
     if cfg.get("aggregation"):
         if not isinstance(model, Gated) or not model.weighs_edges:
-            raise UsageError("aggregation=… has no edges to weigh: this model has no conv. Give it a model/conv.")
+            raise UsageError(
+                "aggregation=… has no edges to weigh: this model has no layers with a model/conv. Give it some."
+            )
         policy = build(cfg.aggregation, {"spec": spec, "graphs": graphs, "depth": len(model.layers)})
         model.aggregation = policy
         found.append(policy)

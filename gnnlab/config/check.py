@@ -74,7 +74,7 @@ def check(
         if found is not None:
             check_keys(path, part, found, config, chosen)
             check_call(path, part, found, chosen)
-    check_needs(definitions, chosen, givers)
+    check_needs(definitions, chosen, givers, num_layers=config["model"].get("num_layers"))
 
 
 def check_root(config: Mapping[str, Any], chosen: Chosen) -> None:
@@ -170,10 +170,14 @@ def check_call(path: str, part: Mapping[str, Any], found: Signature, chosen: Cho
             raise UsageError(f"{name} needs {path}.{key}: add {path}.{key}=<value> to the command.")
 
 
-def check_needs(definitions: Mapping[str, Definition], chosen: Chosen, givers: Givers) -> None:
+def check_needs(
+    definitions: Mapping[str, Definition], chosen: Chosen, givers: Givers, num_layers: int | None = None
+) -> None:
     """Every fact a part needs is given by the dataset, the loader, the model or an encoding."""
     giving = [path for path in definitions if path.split(".")[0] in ("dataset", "loader", "model", "encoding")]
     given = {fact for path in giving for fact in facts(definitions[path], "gives")}
+    if num_layers == 0:
+        given -= MODEL_FACTS.keys()
     if _without_conv(definitions, chosen):
         given -= {"edge_weight"}
     others = [path for path in giving if path.split(".")[0] in ("dataset", "encoding")]
@@ -182,11 +186,14 @@ def check_needs(definitions: Mapping[str, Definition], chosen: Chosen, givers: G
             if fact in given:
                 continue
             asked = ["dataset"] if fact in DATASET_FACTS else ["loader"] if fact in LOADER_FACTS else others
-            asked = [_layer(fact, definitions, chosen)] if fact in MODEL_FACTS else asked
+            layerless = fact in MODEL_FACTS and num_layers == 0
+            if fact in MODEL_FACTS:
+                asked = ["model"] if layerless else [_layer(fact, definitions, chosen)]
             names = " and ".join(choice(other, chosen) for other in asked if other != path)
+            names += " (model.num_layers=0)" * layerless
             words = (DATASET_FACTS | LOADER_FACTS | MODEL_FACTS).get(fact, fact)
             refusal = f"{choice(path, chosen)} needs {words}, which {names} does not give"
-            able = [] if "model.conv" in asked else givers(fact)
+            able = [] if layerless or "model.conv" in asked else givers(fact)
             more = f" (and {len(able) - 3} more)" if len(able) > 3 else ""
             raise UsageError(f"{refusal}; {' or '.join(able[:3])}{more} would." if able else f"{refusal}.")
 

@@ -60,7 +60,10 @@ class GPS(Stack):
         uses_edges = any(layer.uses_edges for layer in layers)
         edges = FeatureEmbedding(spec.edge, hidden_dim) if uses_edges else None
         super().__init__(nodes, edges, layers, head(dim=hidden_dim, depth=num_layers, spec=spec))
-        self.weighs_edges = conv is not None
+
+    @property
+    def weighs_edges(self) -> bool:
+        return any(layer.conv is not None for layer in self.layers)
 
 
 class GPSLayer(nn.Module):

@@ -11,14 +11,18 @@ Gate = Callable[[int, Tensor], Tensor | None]
 
 
 class Gated(nn.Module):
-    """A model that asks before every layer. `weighs_edges`: whether any of its layers heeds the answer."""
+    """A model that asks before every layer."""
 
-    weighs_edges = True
     layers: nn.ModuleList
 
     def __init__(self) -> None:
         super().__init__()
         self.aggregation: nn.Module | None = None
+
+    @property
+    def weighs_edges(self) -> bool:
+        """Whether any of its layers heeds the answer."""
+        return len(self.layers) > 0
 
     def gate(self, batch: Batch) -> Gate:
         """The weights of the layers' edges for this batch."""

@@ -59,7 +59,7 @@ class UGS(Sparsifier):
 
     def phases(self, phases: Sequence[Phase], model: nn.Module, splits: Splits) -> Sequence[Phase]:
         if not isinstance(model, Gated) or not model.weighs_edges:
-            raise UsageError(f"{self.name} masks the edges that convs read, and model/conv=none reads none.")
+            raise UsageError(f"{self.name} masks the edges that convs read, and this model has no layers with one.")
         self.names = list(self.weights.weights(model)) if self.weights.keep < 1 else []
         self.edges, self.start, last = EdgeMask(self.graphs.num_edges, model.aggregation), initial(model), phases[-1]
         model.aggregation = self.edges

@@ -11,7 +11,11 @@ from gnnlab.batch import Batch
 from gnnlab.config import build, conf_dir
 from gnnlab.config.signature import facts
 from gnnlab.config.source import find
+from gnnlab.errors import UsageError
+from gnnlab.models.mpnn import MPNN
+from gnnlab.nn.conv.gcn import GCN
 from gnnlab.nn.gate import Gate
+from gnnlab.nn.head import Flat
 from gnnlab.packed import Packed
 from gnnlab.testing import sample, sample_spec
 
@@ -44,6 +48,16 @@ CONVS = [
     f"mpnn model/conv={path.stem}" for path in sorted((conf_dir() / "model" / "conv").glob("*.yaml"))
     if path.stem != "none"
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize("model", ["model=mlp", "model=gps model.num_layers=0"])
+@pytest.mark.parametrize("method", ["aggregation=snowflake", "sparsifier=ugs"])
+def test_a_model_without_layers_weighs_no_edges(model: str, method: str) -> None:
+    without = rf"{model.split()[0]} \(model.num_layers=0\)"
+    with pytest.raises(UsageError, match=f"{method} needs layers that take weights .*, which {without} does not give"):
+        compose(*model.split(), "dataset=cora", method)
+    assert MPNN(sample_spec("graph"), [], GCN, Flat, num_layers=1).weighs_edges
+    assert not MPNN(sample_spec("graph"), [], GCN, Flat, num_layers=0).weighs_edges
 
 
 @cache

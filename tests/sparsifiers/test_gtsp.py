@@ -276,6 +276,10 @@ def test_heads_and_layers_settle_before_the_last_phase(data: Path) -> None:
     [
         ("model=mpnn", "sparsifier=gtsp needs attention .* which model=mpnn does not give"),
         ("model/mixer=mamba", "sparsifier=gtsp needs attention .* which model/mixer=mamba does not give"),
+        (
+            "model.num_layers=0",
+            r"sparsifier=gtsp needs attention .* which model=gps \(model.num_layers=0\) does not give",
+        ),
         ("model/mixer=none", "sparsifier=gtsp needs attention .* which model/mixer=none does not give"),
         ("sparsifier.keep=0", r"sparsifier.keep=0.* above 0 and at most 1"),
         ("sparsifier.heads=1.5", r"sparsifier.heads=1.5 .* above 0 and at most 1"),

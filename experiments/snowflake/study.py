@@ -1,13 +1,20 @@
-"""All runs of the study, one after the other; complete ones are passed over, so it may be stopped at any time.
+"""All runs of the study, one after the other, each written into `runs.csv` beside this file once it is complete. What
+is there is passed over: stop it at any time, and go on in another folder or on another machine.
 
 python experiments/snowflake/study.py --out runs/snowflake --datasets texas --backbones gcn
 """
 
 import argparse
+import csv
+from collections.abc import Iterator
 from itertools import product
+from pathlib import Path
+from typing import NamedTuple
 
 import gnnlab
+from gnnlab.trained import TrainedRun
 
+RUNS = Path(__file__).with_name("runs.csv")
 DATASETS = {
     "texas": ("texas_undirected", 183),
     "cornell": ("cornell_undirected", 183),
@@ -28,10 +35,59 @@ BACKBONES = {
 }
 
 
-def policies(name: str, nodes: int) -> list[list[str]]:
-    """The settings of a policy: of the snowflake two β, that of some fifty nodes in reach and that of all, 1/N."""
-    betas = ("0.02", f"{1 / nodes:.2g}") if name == "snowflake" else ()
-    return [[f"aggregation={name}", f"aggregation.beta={beta}"] for beta in betas] or [[f"aggregation={name}"]]
+class Setting(NamedTuple):
+    """A run of the study, as the first columns of `runs.csv` name it; `beta` is "" where the policy has none."""
+
+    dataset: str
+    backbone: str
+    depth: str
+    aggregation: str
+    beta: str
+    split: str
+
+    def choices(self) -> list[str]:
+        beta = [f"aggregation.beta={self.beta}"] if self.beta else []
+        backbone = [*BACKBONES[self.backbone], f"model.num_layers={self.depth}"]
+        return [f"dataset={DATASETS[self.dataset][0]}", f"dataset.fold={self.split}", *backbone, *beta]
+
+    def run(self, out: str, overrides: list[str]) -> TrainedRun:
+        places = [f"aggregation={self.aggregation}", f"out={out}", "resume=auto"]
+        return gnnlab.run(gnnlab.compose("experiment=snowflake", *self.choices(), *places, *overrides))
+
+
+def settings(asked: argparse.Namespace) -> Iterator[Setting]:
+    """What is asked for; of the snowflake two β, that of some fifty nodes in reach and that of all, 1/N."""
+    lists = (asked.datasets, asked.backbones, asked.depths, asked.policies)
+    for dataset, backbone, depth, policy in product(*(chosen.split(",") for chosen in lists)):
+        betas = ["0.02", f"{1 / DATASETS[dataset][1]:.2g}"] if policy == "snowflake" else [""]
+        for split, beta in product(range(asked.splits), betas):
+            yield Setting(dataset, backbone, depth, policy, beta, str(split))
+
+
+def recorded() -> set[Setting]:
+    """The settings in `runs.csv`."""
+    if not RUNS.exists():
+        return set()
+    with RUNS.open(newline="") as file:
+        return {Setting(*row[: len(Setting._fields)]) for row in list(csv.reader(file))[1:]}
+
+
+def record(setting: Setting, run: TrainedRun) -> None:
+    """A line for a complete run, in one write: two processes may work at the study."""
+    result = run.result
+    method = result.get("method") or {}
+    found = {
+        "val": run.metric("val"),
+        "test": run.metric("test"),
+        "depth_mean": method.get("depth_mean", ""),
+        "edges_kept": method.get("edges_kept", ""),
+        "seconds": round(result["seconds"], 1),
+        "commit": result["code"]["commit"][:9],
+    }
+    new = not RUNS.exists()
+    with RUNS.open("a", newline="") as file:
+        rows = [[*Setting._fields, *found]] * new + [[*setting, *found.values()]]
+        file.write("".join(",".join(map(str, row)) + "\n" for row in rows))
 
 
 def main() -> None:
@@ -40,18 +96,13 @@ def main() -> None:
     parser.add_argument("--datasets", default=",".join(DATASETS))
     parser.add_argument("--backbones", default=",".join(BACKBONES))
     parser.add_argument("--policies", default="none,snowflake")
-    parser.add_argument("--depths", default="2,4,8,16,32")
-    parser.add_argument("--splits", type=int, default=10, help="how many of the ten, from the first")
+    parser.add_argument("--depths", default="2,8,32")
+    parser.add_argument("--splits", type=int, default=5, help="how many of the ten, from the first")
     parser.add_argument("overrides", nargs="*", help="further overrides of every run: data.root=…")
     asked = parser.parse_args()
-    lists = (asked.datasets, asked.backbones, asked.depths, asked.policies)
-    settings = product(*(chosen.split(",") for chosen in lists), range(asked.splits))
-    for dataset, backbone, depth, policy, split in settings:
-        option, nodes = DATASETS[dataset]
-        for chosen in policies(policy, nodes):
-            choices = [f"dataset={option}", *BACKBONES[backbone], *chosen, f"model.num_layers={depth}"]
-            places = [f"dataset.fold={split}", f"out={asked.out}", "resume=auto"]
-            gnnlab.run(gnnlab.compose("experiment=snowflake", *choices, *places, *asked.overrides))
+    for setting in settings(asked):
+        if setting not in recorded():
+            record(setting, setting.run(asked.out, asked.overrides))
 
 
 if __name__ == "__main__":

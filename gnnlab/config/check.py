@@ -74,7 +74,10 @@ def check(
         if found is not None:
             check_keys(path, part, found, config, chosen)
             check_call(path, part, found, chosen)
-    check_needs(definitions, chosen, givers, num_layers=config["model"].get("num_layers"))
+    num_layers = config["model"].get("num_layers")
+    if isinstance(num_layers, int) and num_layers < 0:
+        raise UsageError(f"model.num_layers={num_layers} is negative.")
+    check_needs(definitions, chosen, givers, num_layers)
 
 
 def check_root(config: Mapping[str, Any], chosen: Chosen) -> None:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from gnnlab.batch import Batch
 from gnnlab.encodings.base import Encoding
+from gnnlab.errors import UsageError
 from gnnlab.nn.activation import Activation, activation
 from gnnlab.nn.conv.base import Conv
 from gnnlab.nn.dropout import Dropout
@@ -53,6 +54,8 @@ class PreNorm(Stack):
         separate: bool = False,
         feed_forward: Literal["inside", "after"] = "inside",
     ) -> None:
+        if num_layers < 1:
+            raise UsageError(f"model.num_layers={num_layers}: model=prenorm has one at least; model=mlp has none.")
         nodes = NodeEmbedding(spec, hidden_dim, encodings, merge="add")
         convs = [conv(hidden_dim) for _ in range(num_layers)]
         after = feed_forward == "after"

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from gnnlab.batch import Batch
+from gnnlab.errors import UsageError
 from gnnlab.nn.head import Head, read_width
 from gnnlab.nn.linear import Linear
 from gnnlab.ops.segment import Readout
@@ -30,6 +31,11 @@ class Jumping(Head):
         readout: Readout = "mean",
         mode: Literal["cat", "max", "lstm"] = "cat",
     ) -> None:
+        if depth < 1:
+            raise UsageError(
+                "model/head=jumping joins what layers have made, and a model of none, such as model=mlp, has nothing "
+                "to join: take model/head=flat, or raise model.num_layers."
+            )
         super().__init__(spec, readout)
         self.mode = mode
         if mode == "lstm":

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from gnnlab.batch import Batch
+from gnnlab.errors import UsageError
 from gnnlab.nn.dropout import Dropout
 from gnnlab.nn.gate import Gate
 from gnnlab.nn.hub import Hub
@@ -27,9 +28,13 @@ Virtual = Literal["none", "sum", "mean", "node", "only"]
 
 def make_virtual_node(name: Virtual, dim: int, depth: int, dropout: float) -> nn.Module | None:
     """A state that reads the nodes' sum or mean; a node joined to all others ("node"), with no other edges ("only")."""
+    if name == "none":
+        return None
+    if depth < 1:
+        raise UsageError(f"model.virtual_node={name} is read by layers: model.num_layers={depth} has to be 1 at least.")
     if name == "sum" or name == "mean":
         return VirtualNode(dim, depth, name, dropout)
-    return None if name == "none" else Hub(dim, alone=name == "only")
+    return Hub(dim, alone=name == "only")
 
 
 class VirtualNode(nn.Module):

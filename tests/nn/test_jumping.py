@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch_geometric.nn import JumpingKnowledge
 
+from gnnlab.errors import UsageError
 from gnnlab.models.mpnn import MPNN
 from gnnlab.nn.conv.gcn import GCN
 from gnnlab.nn.jumping import Jumping
@@ -39,3 +40,9 @@ def test_laws(mode: Any) -> None:
     assert_batch_independent(model, sample())
     assert_finite_with_gradients(model, sample())
     assert_padding_changes_nothing(model, sample())
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_model_without_layers_has_nothing_to_join(mode: Any) -> None:
+    with pytest.raises(UsageError, match="model/head=jumping joins what layers have made"):
+        MPNN(sample_spec("graph"), [], GCN, partial(Jumping, mode=mode), hidden_dim=8, num_layers=0)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch_geometric.data import Data
 
+from gnnlab.errors import UsageError
 from gnnlab.models.mpnn import MPNN
 from gnnlab.nn.conv.gcn import GCN
 from gnnlab.nn.conv.gine import GINE
@@ -37,6 +38,12 @@ def test_laws(virtual_node: str) -> None:
     assert_batch_independent(make(virtual_node), graphs)
     assert_finite_with_gradients(make(virtual_node, dropout=0.1), graphs)
     assert_padding_changes_nothing(make(virtual_node), graphs)
+
+
+@pytest.mark.parametrize("virtual_node", ["sum", "mean", "node", "only"])
+def test_a_model_without_layers_is_refused(virtual_node: Any) -> None:
+    with pytest.raises(UsageError, match=f"model.virtual_node={virtual_node} is read by layers"):
+        MPNN(sample_spec("graph"), [], GINE, Flat, hidden_dim=16, num_layers=0, virtual_node=virtual_node)
 
 
 def test_one_that_says_nothing_changes_nothing() -> None:

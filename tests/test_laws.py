@@ -54,7 +54,8 @@ AT_EACH_LEVEL: list[tuple[str, Level]] = [
 def composed(composition: str, level: Level) -> tuple[nn.Module, Packed]:
     """The model, and graphs with its encodings."""
     dataset = "dataset=pcqm_contact" if level == "edge" else "dataset=zinc"
-    cfg = compose(*composition.split(), dataset, "preset=none", "model.hidden_dim=64", "model.num_layers=2")
+    depth = [] if "model=mlp" in composition else ["model.num_layers=2"]
+    cfg = compose(*composition.split(), dataset, "preset=none", "model.hidden_dim=64", *depth)
     encodings = [build(section) for section in (cfg.get("encoding") or {}).values()]
     torch.manual_seed(0)
     model = build(cfg.model, spec=sample_spec(level), encodings=encodings)

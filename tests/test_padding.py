@@ -44,7 +44,8 @@ def at_graph_level(request: pytest.FixtureRequest) -> tuple[nn.Module, Packed]:
 
 def composed(composition: str, level: Level) -> tuple[nn.Module, Packed]:
     """The model, without dropout, and graphs with its encodings."""
-    cfg = compose(*composition.split(), "dataset=zinc", "preset=none", "model.hidden_dim=32", "model.num_layers=2")
+    depth = [] if composition == "model=mlp" else ["model.num_layers=2"]
+    cfg = compose(*composition.split(), "dataset=zinc", "preset=none", "model.hidden_dim=32", *depth)
     for path in ("model", "model.mixer"):
         section = cfg.model if path == "model" else cfg.model.get("mixer")
         if section and "dropout" in section:

@@ -67,7 +67,8 @@ def typed(group: str, option: str) -> str:
 def train_two_steps(row: Row, datasets: Path) -> None:
     """Losses stay finite, and what has a gradient moves. Raises `UsageError` where the parts do not fit."""
     choices = [typed(group, option) for group, option in row.items() if option != UNSET]
-    quick = ["model.hidden_dim=32", "model.num_layers=2", "preset=none", "logger=[]", f"data.root={datasets / 'data'}"]
+    depth = [] if row["model"] == "mlp" else ["model.num_layers=2"]
+    quick = ["model.hidden_dim=32", *depth, "preset=none", "logger=[]", f"data.root={datasets / 'data'}"]
     made = prepare(compose(*choices, *quick, "allow=[tests]", config_dir=datasets))
     (batch,) = made.loaders["train"].epoch(0)
     before = {name: parameter.detach().clone() for name, parameter in made.model.named_parameters()}

@@ -14,6 +14,8 @@ Target = Literal["regression", "binary", "multiclass", "multilabel", "sequence"]
 Metric = Literal[
     "mae", "rmse", "accuracy", "balanced_accuracy", "f1", "binary_f1", "roc_auc", "ap", "mrr", "subtoken_f1"
 ]
+MINIMIZED: tuple[Metric, ...] = ("mae", "rmse")
+"""The metrics that are errors."""
 JUDGED_BY: dict[Target, tuple[Metric, ...]] = {
     "regression": ("mae", "rmse"),
     "binary": ("roc_auc", "ap", "accuracy", "balanced_accuracy", "f1", "binary_f1", "mrr"),

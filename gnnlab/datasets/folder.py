@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -14,9 +14,8 @@ from gnnlab.datasets.folder_files import contents, files_of, read_folder, size_a
 from gnnlab.datasets.folder_values import Target, both_ways, divided, feature, typed
 from gnnlab.errors import UsageError
 from gnnlab.packed import Packed
-from gnnlab.spec import GraphSpec, Level
+from gnnlab.spec import GraphSpec, Level, Metric
 
-Metric = Literal["mae", "rmse", "accuracy", "balanced_accuracy", "f1", "binary_f1", "roc_auc", "ap"]
 USUAL: dict[Target, Metric] = {"regression": "mae", "binary": "roc_auc", "multiclass": "accuracy", "multilabel": "ap"}
 
 

@@ -13,6 +13,7 @@ from gnnlab.config.hashing import completed
 from gnnlab.config.hashing import decides as decides
 from gnnlab.config.sections import leaves
 from gnnlab.errors import UsageError
+from gnnlab.spec import MINIMIZED
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +104,7 @@ class Run:
 
 def is_error(metric: str) -> bool:
     """Whether less of `val/mae`, `mae`, `train/loss` is better."""
-    return metric.rpartition("/")[2] in ("mae", "rmse", "loss")
+    return metric.rpartition("/")[2] in (*MINIMIZED, "loss")
 
 
 def is_number(value: Any) -> TypeGuard[float]:

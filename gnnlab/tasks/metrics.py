@@ -136,5 +136,3 @@ METRICS: dict[str, Callable[[Tensor, Tensor], float]] = {
     "roc_auc": roc_auc,
     "ap": ap,
 }
-MINIMIZED = ("mae", "rmse")
-"""The metrics that are errors."""

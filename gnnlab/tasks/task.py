@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from gnnlab.batch import Batch
-from gnnlab.spec import GraphSpec
-from gnnlab.tasks.metrics import METRICS, MINIMIZED, class_weights, reciprocal_ranks, subtoken_f1
+from gnnlab.spec import MINIMIZED, GraphSpec
+from gnnlab.tasks.metrics import METRICS, class_weights, reciprocal_ranks, subtoken_f1
 
 
 class Task(ABC):

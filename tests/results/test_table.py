@@ -12,7 +12,7 @@ import pytest
 from gnnlab.errors import UsageError
 from gnnlab.results.__main__ import main
 from gnnlab.results.formats import comma_separated, latex, markdown
-from gnnlab.results.runs import is_error, load
+from gnnlab.results.runs import load
 from gnnlab.results.series import sets
 from gnnlab.results.table import tabulate
 
@@ -140,12 +140,6 @@ def test_the_command_line(make_run, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     assert main(["table", str(tmp_path / "empty")]) == 2
     assert "holds no runs" in capsys.readouterr().err
-
-
-def test_errors_are_the_metrics_that_tasks_minimise():
-    from gnnlab.tasks.metrics import METRICS, MINIMIZED
-
-    assert {name for name in METRICS if is_error(f"val/{name}")} == set(MINIMIZED)
 
 
 def test_tables_do_not_wait_for_torch():

@@ -74,7 +74,8 @@ def _parser() -> argparse.ArgumentParser:
 
     ledger = commands.add_parser("ledger", help="which published values the runs reach, and within how many deviations")
     ledger.add_argument("folders", type=Path, nargs="+", metavar="FOLDER", help="folders of runs")
-    ledger.add_argument("-o", dest="file", type=Path, default=Path("ledger.csv"), metavar="FILE")
+    target = ledger.add_argument("-o", dest="file", type=Path, default=Path("ledger.csv"), metavar="FILE")
+    target.help = "the table (ledger.csv); its rows of cells that no run here is of stay"
     ledger.set_defaults(run=_ledger)
 
     report = commands.add_parser("report", help="one HTML page with all of it, to be opened offline")
@@ -155,9 +156,9 @@ def _plot(options: argparse.Namespace) -> int:
 
 
 def _ledger(options: argparse.Namespace) -> int:
-    from gnnlab.results.ledger import ledger, summary, write
+    from gnnlab.results.ledger import ledger, merged, summary, write
 
-    rows = ledger([run for folder in options.folders for run in load(folder)])
+    rows = merged(ledger([run for folder in options.folders for run in load(folder)]), options.file)
     options.file.parent.mkdir(parents=True, exist_ok=True)
     write(rows, options.file)
     print(summary(rows) + str(options.file))

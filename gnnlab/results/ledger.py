@@ -11,12 +11,13 @@ from dataclasses import asdict, dataclass, fields
 from functools import cache
 from pathlib import Path
 from statistics import mean
-from typing import Any
+from typing import Any, get_type_hints
 
 from hydra.utils import get_class
 
 from gnnlab.config import compose, conf_dir
 from gnnlab.config.asked import key_of
+from gnnlab.errors import UsageError
 from gnnlab.results.keys import unique
 from gnnlab.results.published import NO_PRESET, Match, beside, cells
 from gnnlab.results.runs import Run, decides, newest
@@ -75,7 +76,37 @@ def ledger(runs: Sequence[Run]) -> list[Row]:
             if key not in nearest or _closeness(match, group) > _closeness(*nearest[key]):
                 nearest[key] = match, group
     rows = (_row(match, group) for match, group in nearest.values())
-    return sorted(rows, key=lambda row: (row.job, row.dataset, row.model, row.overrides))
+    return sorted(rows, key=lambda row: (row.job, *_cell(row)))
+
+
+def merged(rows: Sequence[Row], path: Path) -> list[Row]:
+    """`rows`, and of the ledger in `path`, if there is one, those of other cells: runs need not be kept for ever.
+
+    Raises `UsageError` where the file is no ledger.
+    """
+    if not path.exists():
+        return list(rows)
+    kinds = get_type_hints(Row)
+    try:
+        with path.open(newline="") as file:
+            before = [
+                Row(**{name: _value(text, kinds[name]) for name, text in row.items()}) for row in csv.DictReader(file)
+            ]
+    except (KeyError, TypeError, ValueError) as error:
+        raise UsageError(f"{path} is no ledger of this version: move it away, or name another with -o.") from error
+    cells = {_cell(row): row for row in (*before, *rows)}
+    return sorted(cells.values(), key=lambda row: (row.job, *_cell(row)))
+
+
+def _cell(row: Row) -> tuple[str, str, str]:
+    return row.dataset, row.model, row.overrides
+
+
+def _value(text: str, kind: Any) -> Any:
+    """A field as it was before it was written."""
+    if kind is str:
+        return text
+    return (int if kind in (int, int | None) else float)(text) if text or kind in (int, float) else None
 
 
 def write(rows: Sequence[Row], path: Path) -> None:

@@ -2,11 +2,13 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import pytest
 
+from gnnlab.errors import UsageError
 from gnnlab.results.__main__ import main
-from gnnlab.results.ledger import ledger, summary
+from gnnlab.results.ledger import ledger, merged, summary, write
 from gnnlab.results.published import Cell
 from gnnlab.results.runs import load
 
@@ -89,3 +91,18 @@ def test_the_command_writes_a_table(run, tmp_path, capsys):
     assert capsys.readouterr().out.startswith("Published cells: 1;")
     (row,) = csv.DictReader((tmp_path / "ledger.csv").open())
     assert (row["dataset"], row["published_mean"], row["mean"], row["source"]) == ("zinc", "0.070", "0.073", "A 2022")
+
+
+def test_rows_of_other_cells_stay(run, tmp_path):
+    run(0.073)
+    (row,) = ledger(load(tmp_path / "runs"))
+    other, older = replace(row, dataset="aqsol", std=0.1, published_epochs=None), replace(row, mean=0.5)
+    write([other, older], tmp_path / "ledger.csv")
+    assert merged([row], tmp_path / "ledger.csv") == [other, row]
+    assert merged([row], tmp_path / "none.csv") == [row]
+
+
+def test_a_file_that_is_no_ledger_is_not_overwritten(tmp_path):
+    (tmp_path / "ledger.csv").write_text("job,mean\na,0.1\n")
+    with pytest.raises(UsageError, match="is no ledger of this version"):
+        merged([], tmp_path / "ledger.csv")

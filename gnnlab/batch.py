@@ -7,6 +7,8 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
+from gnnlab.ragged import edge_key
+
 T = TypeVar("T")
 
 
@@ -62,7 +64,7 @@ class Batch:
     @classmethod
     def from_edges(cls, edge_index: Tensor, num_nodes: int) -> tuple["Batch", Tensor]:
         """One graph of edges [2, E] in any order, without attributes, and the order [E] in which it has them."""
-        order = (edge_index[1] * num_nodes + edge_index[0]).argsort(stable=True)
+        order = edge_key(edge_index[0], edge_index[1], num_nodes).argsort(stable=True)
         edge_index = edge_index[:, order]
         source, target = edge_index
         transpose = source.argsort(stable=True)

@@ -16,7 +16,7 @@ from torch import Tensor
 from gnnlab import labelled_pairs
 from gnnlab.batch import Batch
 from gnnlab.errors import UsageError
-from gnnlab.ragged import pointers, ranges, repeat, rows
+from gnnlab.ragged import edge_key, pointers, ranges, repeat, rows
 from gnnlab.spec import Level
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Packed:
             bad = int(owner[outside][0])
             raise UsageError(f"Graph {bad} has an edge to a node it does not have ({int(num_nodes[bad])} nodes).")
         edge_index = edge_index.long() + ptr[owner]
-        key = edge_index[1] * total + edge_index[0]
+        key = edge_key(edge_index[0], edge_index[1], total)
         if (key[1:] < key[:-1]).any():
             order = torch.argsort(key, stable=True)
             edge_index = edge_index[:, order]

@@ -11,6 +11,11 @@ def pointers(counts: Tensor) -> Tensor:
     return pad(counts.cumsum(0), (1, 0))
 
 
+def edge_key(source: Tensor, target: Tensor, num_nodes: int) -> Tensor:
+    """[E] a number for each pair of ends; ascending where edges are sorted by (destination, source)."""
+    return target * num_nodes + source
+
+
 def repeat(values: Tensor, counts: Tensor) -> Tensor:
     """Each of `values` [n] `counts[i]` times. NumPy's is faster, and never waits for a second thread."""
     return torch.from_numpy(np.repeat(values.numpy(), counts.numpy()))

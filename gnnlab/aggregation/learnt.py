@@ -13,6 +13,7 @@ from gnnlab.batch import Batch
 from gnnlab.errors import UsageError
 from gnnlab.nn.gate import Gate
 from gnnlab.packed import Packed
+from gnnlab.ragged import edge_key
 from gnnlab.trainer.method import Splits
 from gnnlab.trainer.phase import Phase
 
@@ -36,7 +37,7 @@ class Learnt(Aggregation):
             raise UsageError(f"aggregation.l1={l1} is the price of an edge: at least 0.")
         self.l1 = l1
         self.mask = nn.Parameter(torch.ones(graphs.num_edges))
-        self.register_buffer("key", edge_key(graphs.edge_index, graphs.num_nodes), persistent=False)
+        self.register_buffer("key", edge_key(*graphs.edge_index, graphs.num_nodes), persistent=False)
 
     def forward(self, batch: Batch) -> Gate:
         weight = self.mask.index_select(0, self.number(batch)).relu()
@@ -46,7 +47,7 @@ class Learnt(Aggregation):
         """[E'] the place in `mask` of each of the batch's edges."""
         if batch.num_edges == len(self.mask):
             return torch.arange(len(self.mask), device=self.mask.device)
-        key = edge_key(batch.edge_index, batch.num_nodes)
+        key = edge_key(*batch.edge_index, batch.num_nodes)
         place = torch.searchsorted(self.key, key).clamp(max=max(len(self.key) - 1, 0))
         if len(key) > len(self.key) or not torch.equal(self.key[place], key):
             raise UsageError("aggregation=learnt has met edges that the graph it was made for does not have.")
@@ -68,8 +69,3 @@ class Learnt(Aggregation):
             "homophily": edge_homophily(batch),
             "homophily_weighted": edge_homophily(batch, weight),
         }
-
-
-def edge_key(edge_index: Tensor, num_nodes: int) -> Tensor:
-    """[E] a number for each pair of ends; ascending where edges are sorted by (destination, source)."""
-    return edge_index[1] * num_nodes + edge_index[0]

@@ -10,6 +10,7 @@ from torch import Tensor
 from gnnlab.datasets.base import SPLITS
 from gnnlab.errors import UsageError
 from gnnlab.packed import Packed
+from gnnlab.ragged import edge_key
 from gnnlab.spec import Feature
 
 log = logging.getLogger(__name__)
@@ -68,7 +69,7 @@ def divided(graphs: Packed, seed: int) -> dict[str, Packed]:
 def both_ways(graphs: Packed) -> Packed:
     """Every edge once in each direction, the reverse with the features of the edge where it has none of its own."""
     source, target = torch.cat([graphs.edge_index, graphs.edge_index.flip(0)], dim=1)
-    first = torch.from_numpy(np.unique((target * graphs.num_nodes + source).numpy(), return_index=True)[1])
+    first = torch.from_numpy(np.unique(edge_key(source, target, graphs.num_nodes).numpy(), return_index=True)[1])
     source, target = source[first], target[first]
     owner = graphs.graph_of_node[source]
     return Packed.from_tensors(

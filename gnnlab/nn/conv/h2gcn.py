@@ -14,7 +14,7 @@ from gnnlab.nn.conv.base import Conv
 from gnnlab.nn.conv.gcn import normalised
 from gnnlab.nn.linear import Linear
 from gnnlab.ops import propagate
-from gnnlab.ragged import pointers
+from gnnlab.ragged import edge_key, pointers
 
 
 class H2GCN(Conv):
@@ -67,10 +67,10 @@ class TwoHops(NamedTuple):
     def of(cls, batch: Batch) -> "TwoHops":
         source, target = batch.edge_index
         first, second = two_steps(batch)
-        key, path = (target[second] * batch.num_nodes + source[first]).unique(return_inverse=True)
+        key, path = edge_key(source[first], target[second], batch.num_nodes).unique(return_inverse=True)
         index = torch.stack([key % batch.num_nodes, key // batch.num_nodes])
         pairs, _ = Batch.from_edges(index, batch.num_nodes)  # it sorts by the same key, so edge p is key p
-        edge = target * batch.num_nodes + source
+        edge = edge_key(source, target, batch.num_nodes)
         edge_of_pair = torch.isin(edge, key).nonzero()[:, 0]
         return cls(pairs, path, first, second, edge_of_pair, torch.searchsorted(key, edge[edge_of_pair]))
 

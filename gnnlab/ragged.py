@@ -11,6 +11,12 @@ def pointers(counts: Tensor) -> Tensor:
     return pad(counts.cumsum(0), (1, 0))
 
 
+def places(counts: Tensor) -> tuple[Tensor, Tensor]:
+    """Of the rows of groups of `counts` [n], one after the other: the group of each, and its place in it from 0 on."""
+    group = torch.repeat_interleave(torch.arange(len(counts), device=counts.device), counts)
+    return group, torch.arange(len(group), device=counts.device) - pointers(counts)[group]
+
+
 def edge_key(source: Tensor, target: Tensor, num_nodes: int) -> Tensor:
     """[E] a number for each pair of ends; ascending where edges are sorted by (destination, source)."""
     return target * num_nodes + source

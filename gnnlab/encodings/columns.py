@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gnnlab.batch import Batch, Real
-from gnnlab.ragged import pointers
+from gnnlab.ragged import places, pointers
 
 
 def node_pairs(batch: Batch) -> Batch:
@@ -25,15 +25,13 @@ def columns(batch: Batch, counts: Tensor) -> Batch:
     """
     width = counts[batch.batch]
     first = pointers(width)
-    node = torch.repeat_interleave(torch.arange(len(width), device=width.device), width)
-    row = torch.arange(len(node), device=width.device)
-    column = row - first[node]
+    node, column = places(width)
 
     def edges(ptr: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Pointers of the rows, and for each of their edges its row and its number among those of `batch`."""
         degree = ptr.diff()[node]
-        own, of = pointers(degree), torch.repeat_interleave(row, degree)
-        return own, of, ptr[node[of]] + torch.arange(len(of), device=of.device) - own[of]
+        of, place = places(degree)
+        return pointers(degree), of, ptr[node[of]] + place
 
     rowptr, target, edge = edges(batch.rowptr)
     source = first[batch.edge_index[0][edge]] + column[target]

@@ -25,7 +25,7 @@ from gnnlab.nn.mixer.attention import Attention
 from gnnlab.nn.multi_head import head_width
 from gnnlab.nn.pair_bias import PairBias
 from gnnlab.ops.attention import pair_ptr
-from gnnlab.ragged import pointers
+from gnnlab.ragged import places
 from gnnlab.spec import GraphSpec, Level
 
 
@@ -126,8 +126,7 @@ class Tokens(NamedTuple):
         nodes = torch.arange(rows, device=device) + batch.batch + 1
         tokens = Batch.without_edges(ptr, batch.max_nodes + 1)
         count = batch.ptr.diff()[batch.batch]
-        row = torch.repeat_interleave(torch.arange(rows, device=device), count)
-        column = torch.arange(len(row), device=device) - pointers(count)[row]
+        row, column = places(count)
         pairs = (pair_ptr(tokens)[batch.batch] + (batch.place + 1) * (count + 1))[row] + column + 1
         return cls(tokens, nodes, pairs)
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from gnnlab.batch import Batch, Real
-from gnnlab.ragged import pointers
+from gnnlab.ragged import places, pointers
 
 
 def all_pairs(batch: Batch) -> Batch:
@@ -20,9 +20,9 @@ def edge_pairs(batch: Batch) -> Tensor:
 def _all_pairs(batch: Batch) -> Batch:
     width = batch.ptr.diff()[batch.batch]
     rowptr = pointers(width)
-    target = torch.repeat_interleave(torch.arange(batch.num_nodes, device=width.device), width)
+    target, place = places(width)
     first = batch.ptr[batch.batch[target]]
-    source = first + torch.arange(len(target), device=width.device) - rowptr[target]
+    source = first + place
     transpose = rowptr[source] + target - first
     real = batch.real
     if real.num_nodes is not None:

@@ -10,7 +10,7 @@ from torch.nn.functional import pad
 
 from gnnlab.batch import Batch, Real
 from gnnlab.nn.order import by_degree, inverse, lexsort, random_words
-from gnnlab.ragged import pointers
+from gnnlab.ragged import places, pointers
 
 
 def walk(batch: Batch, count: int, length: int, seed: Tensor) -> Tensor:
@@ -42,9 +42,8 @@ def induced(batch: Batch, sets: Tensor) -> tuple[Batch, Tensor, Tensor]:
     key = (owner.unsqueeze(-1) * n + sets.flatten(0, 1)).unique()  # ascending: sets in order, their nodes too
     token, node = key // n, key % n
     degree = batch.rowptr.diff()[node]
-    row = torch.repeat_interleave(torch.arange(len(key), device=key.device), degree)
-    start = degree.cumsum(0) - degree
-    edge = batch.rowptr[node[row]] + torch.arange(len(row), device=key.device) - start[row]
+    row, place = places(degree)
+    edge = batch.rowptr[node[row]] + place
     wanted = token[row] * n + batch.edge_index[0][edge]
     source = torch.searchsorted(key, wanted).clamp(max=len(key) - 1)
     there = key[source] == wanted

@@ -8,6 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from gnnlab.ragged import places
+
 
 def mae(out: Tensor, y: Tensor) -> float:
     """Mean absolute error over all entries, summed in float64."""
@@ -94,8 +96,8 @@ def reciprocal_ranks(scores: Tensor, true: Tensor, pairs: Tensor) -> Tensor:
     (head, tail), asked = pairs, true.nonzero()[:, 0]
     heads, order = head.sort(stable=True)
     first, last = (torch.searchsorted(heads, head[asked], right=right) for right in (False, True))
-    owner = torch.repeat_interleave(last - first)
-    other = order[torch.arange(len(owner), device=head.device) + (last - (last - first).cumsum(0))[owner]]
+    owner, place = places(last - first)
+    other = order[first[owner] + place]
     ahead = (scores[other] > scores[asked][owner]).double() + 0.5 * (scores[other] == scores[asked][owner])
     raw = other != asked[owner]
     filtered = raw & ~true[other]

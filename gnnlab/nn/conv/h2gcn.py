@@ -14,7 +14,7 @@ from gnnlab.nn.conv.base import Conv
 from gnnlab.nn.conv.gcn import normalised
 from gnnlab.nn.linear import Linear
 from gnnlab.ops import propagate
-from gnnlab.ragged import edge_key, pointers
+from gnnlab.ragged import edge_key, places
 
 
 class H2GCN(Conv):
@@ -99,8 +99,7 @@ def two_steps(batch: Batch) -> tuple[Tensor, Tensor]:
     loop = source == target
     # Before each second edge w → v, each edge into w once: these lie together, `count` of them from rowptr[w] on.
     count = batch.rowptr.diff()[source]
-    second = torch.repeat_interleave(torch.arange(len(source), device=count.device), count)
-    number = torch.arange(len(second), device=count.device) - pointers(count)[second]
-    first = batch.rowptr[source[second]] + number
+    second, place = places(count)
+    first = batch.rowptr[source[second]] + place
     distinct = (source[first] != target[second]) & ~loop[first] & ~loop[second]
     return first[distinct], second[distinct]

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from gnnlab.batch import Batch
 from gnnlab.ops.attention import pair_ptr
-from gnnlab.ragged import pointers
+from gnnlab.ragged import places, pointers
 
 EQUAL = 5
 """Decimals scores are rounded to, so that scores equal but for rounding errors tie."""
@@ -73,7 +73,6 @@ class Part(NamedTuple):
     def pairs(self, whole: Batch) -> Tensor:
         """Which of the pairs of `whole` (`gnnlab.ops.attention`) are pairs of chosen nodes."""
         owner, sizes, place = self.batch.batch, self.batch.ptr.diff(), whole.place[self.rows]
-        query = torch.repeat_interleave(torch.arange(len(self.rows), device=owner.device), sizes[owner])
-        first = pointers(sizes[owner])
-        key = torch.arange(len(query), device=owner.device) - first[query] + self.batch.ptr[owner[query]]
+        query, within = places(sizes[owner])
+        key = within + self.batch.ptr[owner[query]]
         return (pair_ptr(whole)[owner] + place * whole.ptr.diff()[owner])[query] + place[key]

@@ -1,6 +1,6 @@
 """Every preset: `model=… dataset=…` alone builds the model of the published size, before any data is there.
 
-One that leans on another (`defaults: [gcn_texas]`) is that one with values of its own, and not built again.
+One that leans on another (`defaults: [gcn_texas]`) is that one, perhaps with values of its own, and may go unbuilt.
 """
 
 import pytest
@@ -47,7 +47,7 @@ def leans(name):
 
 def test_the_table_names_every_preset():
     names = {path.stem for path in (conf_dir() / "preset").glob("*.yaml")}
-    assert {name for name in names if not leans(name)} == {*PARAMETERS, "none"}
+    assert {name for name in names if not leans(name)} <= {*PARAMETERS, "none"} <= names
 
 
 @pytest.mark.parametrize("name", PARAMETERS)

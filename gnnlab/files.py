@@ -20,3 +20,9 @@ def replacing(path: Path) -> Iterator[Path]:
         os.replace(draft, path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Put `text` in the place of `path`, as `replacing` does."""
+    with replacing(path) as draft:
+        draft.write_text(text)

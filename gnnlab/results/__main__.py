@@ -166,13 +166,12 @@ def _ledger(options: argparse.Namespace) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    from gnnlab.files import replacing
+    from gnnlab.files import write_text
     from gnnlab.results.report import report
 
     page = report(_chosen(options), f"Runs in {options.folder.resolve().name}")
     options.file.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(options.file) as draft:
-        draft.write_text(page)
+    write_text(options.file, page)
     print(options.file)
     return 0
 

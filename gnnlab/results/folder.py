@@ -24,17 +24,11 @@ from gnnlab.config.asked import asked
 from gnnlab.config.hashing import completed, config_hash
 from gnnlab.config.sections import leaves, plain
 from gnnlab.errors import UsageError
-from gnnlab.files import replacing
+from gnnlab.files import write_text
 from gnnlab.results.provenance import began, beginning, differing
 from gnnlab.results.runs import decides, read, read_result
 
 log = logging.getLogger(__name__)
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file so that a reader, or a crash, sees the old text or the new one, never a part."""
-    with replacing(path) as draft:
-        draft.write_text(text)
 
 
 def runs_of(cfg: DictConfig) -> list[Path]:
@@ -112,8 +106,8 @@ class RunFolder:
         home.mkdir(parents=True, exist_ok=True)
         path = next(path for n in count(1) if _made(path := home / (name if n == 1 else f"{name}.{n}")))
         folder = cls(path, "fresh", _hold(path))
-        write(path / "code.json", json.dumps(now, indent=2) + "\n")
-        write(path / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
+        write_text(path / "code.json", json.dumps(now, indent=2) + "\n")
+        write_text(path / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
         return folder
 
     @classmethod
@@ -130,7 +124,7 @@ class RunFolder:
         if complete or half:
             _tell(began(path), now, complete)
         else:
-            write(path / "code.json", json.dumps(now, indent=2) + "\n")
+            write_text(path / "code.json", json.dumps(now, indent=2) + "\n")
         return cls(path, "complete" if complete else "unfinished", lock)
 
     @property
@@ -176,7 +170,7 @@ def _hold(path: Path) -> FileLock:
     except Timeout:
         who = holder.read_text().strip() if holder.exists() else "another process"
         raise UsageError(f"{path} is in use by {who}. Wait for it, or start a run of its own (resume=never).") from None
-    write(holder, f"process {os.getpid()} on {socket.gethostname()} since {now()}\n")
+    write_text(holder, f"process {os.getpid()} on {socket.gethostname()} since {now()}\n")
     return lock
 
 

@@ -15,7 +15,8 @@ from torch import nn
 from gnnlab.config.asked import asked
 from gnnlab.config.hashing import config_hash
 from gnnlab.errors import GivenUp, RunStopped, UsageError
-from gnnlab.results.folder import now, write
+from gnnlab.files import write_text
+from gnnlab.results.folder import now
 from gnnlab.results.provenance import code, environment
 from gnnlab.spec import GraphSpec
 from gnnlab.trainer.state import FitResult
@@ -93,8 +94,8 @@ def record_failure(cfg: DictConfig, folder: Path, error: Exception) -> None:
     result = {"status": status, "reason": reason, "finished": now(), **identity, **asdict(asked(cfg)), "code": code()}
     with suppress(OSError):
         _write(folder, result)
-        write(folder / "error.txt", "".join(traceback.format_exception(error)))
+        write_text(folder / "error.txt", "".join(traceback.format_exception(error)))
 
 
 def _write(folder: Path, result: dict[str, Any]) -> None:
-    write(folder / "result.json", json.dumps(result, indent=2) + "\n")
+    write_text(folder / "result.json", json.dumps(result, indent=2) + "\n")

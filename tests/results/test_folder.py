@@ -12,7 +12,8 @@ from omegaconf import OmegaConf
 import gnnlab
 from gnnlab.config import config_hash
 from gnnlab.errors import UsageError
-from gnnlab.results.folder import RunFolder, write
+from gnnlab.files import write_text
+from gnnlab.results.folder import RunFolder
 from gnnlab.results.provenance import code
 from gnnlab.results.runs import read_result
 
@@ -79,7 +80,7 @@ def test_auto_returns_a_complete_run_with_its_result(make_cfg, make_run, caplog)
 
 def test_auto_retries_a_failed_run(make_cfg):
     path = interrupted(make_cfg())
-    write(path / "result.json", '{"status": "failed", "reason": "NaN"}')
+    write_text(path / "result.json", '{"status": "failed", "reason": "NaN"}')
     with RunFolder.open(make_cfg(), "auto") as folder:
         assert (folder.path, folder.status) == (path, "unfinished")
 
@@ -163,7 +164,7 @@ def test_changed_data_is_told_and_stops_half_a_run(make_cfg, caplog):
         with pytest.raises(UsageError, match=r"nodes\.csv.*resume=never begins anew"):
             RunFolder.open(make_cfg(), "auto", {"nodes.csv": "c"})
     with RunFolder.open(make_cfg(), "auto", {"nodes.csv": "b"}) as folder:
-        write(folder.path / "result.json", '{"status": "complete"}')
+        write_text(folder.path / "result.json", '{"status": "complete"}')
     assert not caplog.text
     assert RunFolder.open(make_cfg(), "auto", {"nodes.csv": "c", "edges.csv": "d"}).status == "complete"
     assert "The data (nodes.csv, edges.csv) has changed since this run began: it is of the earlier data" in caplog.text
@@ -203,9 +204,9 @@ def test_a_run_of_unknown_code_is_continued(make_cfg, caplog, content):
 
 
 def test_writing_is_all_or_nothing(tmp_path):
-    write(tmp_path / "result.json", '{"status": "complete"}')
+    write_text(tmp_path / "result.json", '{"status": "complete"}')
     with pytest.raises(TypeError):
-        write(tmp_path / "result.json", None)
+        write_text(tmp_path / "result.json", None)
     assert read_result(tmp_path) == {"status": "complete"}
     assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
 

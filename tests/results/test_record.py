@@ -64,7 +64,7 @@ def test_a_full_disk_does_not_hide_why_a_run_ended(make_cfg, tmp_path, monkeypat
     def full(path, text):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("gnnlab.results.record.write", full)
+    monkeypatch.setattr("gnnlab.results.record.write_text", full)
     record_failure(make_cfg(), tmp_path, RunStopped("Loss is NaN."))
     with pytest.raises(RunStopped, match=r"No space left on device.*resume=auto"):
         record(make_cfg(), tmp_path, SPEC, MODEL, fit())

@@ -21,12 +21,12 @@ from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
 from gnnlab.config.asked import asked
-from gnnlab.config.hashing import completed, config_hash
+from gnnlab.config.hashing import completed, config_hash, decides
 from gnnlab.config.sections import leaves, plain
 from gnnlab.errors import UsageError
 from gnnlab.files import write_text
 from gnnlab.results.provenance import began, beginning, differing
-from gnnlab.results.runs import decides, read, read_result
+from gnnlab.results.runs import read, read_result
 
 log = logging.getLogger(__name__)
 

@@ -5,10 +5,11 @@ from math import inf
 from typing import Any
 
 from gnnlab.config.asked import key_of
+from gnnlab.config.hashing import decides
 from gnnlab.config.nearest import did_you_mean, nearest_path, paths
 from gnnlab.config.sections import LISTS, leaves
 from gnnlab.errors import UsageError
-from gnnlab.results.runs import Run, decides
+from gnnlab.results.runs import Run
 
 PAIR = ("dataset", "model")
 

@@ -17,10 +17,11 @@ from hydra.utils import get_class
 
 from gnnlab.config import compose, conf_dir
 from gnnlab.config.asked import key_of
+from gnnlab.config.hashing import decides
 from gnnlab.errors import UsageError
 from gnnlab.results.keys import unique
 from gnnlab.results.published import NO_PRESET, Match, beside, cells
-from gnnlab.results.runs import Run, decides, newest
+from gnnlab.results.runs import Run, newest
 from gnnlab.results.wording import statistics
 
 LESS = ("trainer.max_epochs", "loader.limit", "dataset.num_train", "dataset.num_graphs")

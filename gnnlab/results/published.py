@@ -16,7 +16,8 @@ from typing import Any
 import yaml
 
 from gnnlab.config.asked import key_of
-from gnnlab.results.runs import Run, decides
+from gnnlab.config.hashing import decides
+from gnnlab.results.runs import Run
 
 FILE = Path(__file__).with_name("published.csv")
 NO_PRESET = "no preset"

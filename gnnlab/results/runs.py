@@ -10,7 +10,6 @@ from typing import Any, TypeGuard
 import yaml
 
 from gnnlab.config.hashing import completed
-from gnnlab.config.hashing import decides as decides
 from gnnlab.config.sections import leaves
 from gnnlab.errors import UsageError
 from gnnlab.spec import MINIMIZED

@@ -5,11 +5,12 @@ from statistics import mean
 
 import yaml
 
+from gnnlab.config.hashing import decides
 from gnnlab.config.sections import leaves
 from gnnlab.results import html
 from gnnlab.results.html import Cell
 from gnnlab.results.keys import by_data, text, unique
-from gnnlab.results.runs import Run, decides
+from gnnlab.results.runs import Run
 from gnnlab.results.status import span, status
 from gnnlab.results.table import tabulate
 from gnnlab.results.wording import caption, cost, header, published, reference, score

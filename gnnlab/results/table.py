@@ -4,11 +4,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from textwrap import shorten
 
+from gnnlab.config.hashing import decides
 from gnnlab.config.sections import leaves
 from gnnlab.errors import UsageError
 from gnnlab.results.keys import by_data, check, constant, named, order, telling, text, unique
 from gnnlab.results.published import Match, beside, cells
-from gnnlab.results.runs import Run, decides, newest
+from gnnlab.results.runs import Run, newest
 
 LONGEST = 200
 COSTS = ("parameters", "flops_per_graph", "graphs_per_second")

@@ -4,9 +4,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from statistics import mean
 
+from gnnlab.config.hashing import decides
 from gnnlab.config.sections import leaves
 from gnnlab.results.keys import check
-from gnnlab.results.runs import Run, decides, newest
+from gnnlab.results.runs import Run, newest
 
 Setting = frozenset[tuple[str, str]]
 

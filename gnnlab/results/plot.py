@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
 from gnnlab.errors import UsageError
-from gnnlab.results.labels import beside_ends, beside_points, settle
+from gnnlab.results.figure_labels import beside_ends, beside_points, settle
 from gnnlab.results.published import beside, cells
 from gnnlab.results.runs import Run, is_error
 from gnnlab.results.series import mean_curve, merit, more_is_better, numbers, sets, title

@@ -9,8 +9,8 @@ from pathlib import Path
 from gnnlab.errors import UsageError
 from gnnlab.results import html, plot
 from gnnlab.results.keys import by_data, unique
+from gnnlab.results.report_tables import all_runs, configurations, failure, results
 from gnnlab.results.runs import Run, newest
-from gnnlab.results.sections import all_runs, configurations, failure, results
 from gnnlab.results.status import WORDS, span, status
 from gnnlab.results.style import inline
 

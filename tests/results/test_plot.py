@@ -7,7 +7,7 @@ import pytest
 
 from gnnlab.errors import UsageError
 from gnnlab.results.__main__ import main
-from gnnlab.results.labels import apart
+from gnnlab.results.figure_labels import apart
 from gnnlab.results.plot import MOST, bars, curves, front, pareto
 from gnnlab.results.runs import load
 from gnnlab.results.series import more_is_better

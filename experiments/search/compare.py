@@ -1,6 +1,6 @@
 """Is a search by TPE better than one at random, and what does giving runs up save? Prints a table, writes results.csv.
 
-python experiments/search/compare.py [--repeats 5] [--trials 40] [--out out/search] [KEY=VALUE …]
+python experiments/search/compare.py [--repeats 5] [--trials 40] [--out runs/search] [KEY=VALUE …]
 """
 
 import argparse
@@ -45,7 +45,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--trials", type=int, default=40)
-    parser.add_argument("--out", type=Path, default=Path("out/search"))
+    parser.add_argument("--out", type=Path, default=Path("runs/search"))
     parser.add_argument("overrides", nargs="*")
     chosen = parser.parse_args()
     rows = []

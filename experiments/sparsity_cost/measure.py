@@ -1,4 +1,4 @@
-"""What do edges that are gone save? `python experiments/sparsity_cost/measure.py FOLDER` (about four minutes).
+"""What do edges that are gone save? `python experiments/sparsity_cost/measure.py FOLDER`
 
 A random graph of 100,000 nodes and 2,000,000 directed edges, 64 features, ten classes: a GCN and a GAT of two layers
 train on it whole, and without edges that `sparsifier=random` left out. Every run is a process of its own. Time is the

@@ -1,7 +1,7 @@
 """Heads: from the last node states, or all of them, to the predictions of the task.
 
 At graph level a head pools first, [N, d] to [B, d]; at node level it works on every node; at edge level on both nodes
-of every pair that has a target, side by side: [P, 2 d].
+of every pair that has a target, side by side: [P, 2 d]. One more head, jumping knowledge, is in `gnnlab.nn.jumping`.
 """
 
 from abc import abstractmethod

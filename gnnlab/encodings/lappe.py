@@ -106,17 +106,17 @@ class DeepSet(Frequencies):
 
 
 class Transformer(Frequencies):
-    """SAN: Linear 2 → p, then `layers` transformer layers over the frequencies of each node.
+    """SAN: Linear 2 → p, then two transformer layers over the frequencies of each node.
 
     Of 4 heads where p has a multiple of 4, feed-forward width 2p and no dropout (GraphGPS: width 2048 and dropout 0.1).
     """
 
-    def __init__(self, dim: int, skip_trivial: bool, layers: int = 2) -> None:
+    def __init__(self, dim: int, skip_trivial: bool) -> None:
         super().__init__(skip_trivial)
         self.embed = Linear(2, dim)
         heads = 4 if dim % 4 == 0 else 1
         self.layers = nn.ModuleList(
-            nn.TransformerEncoderLayer(dim, heads, 2 * dim, dropout=0.0, batch_first=True) for _ in range(layers)
+            nn.TransformerEncoderLayer(dim, heads, 2 * dim, dropout=0.0, batch_first=True) for _ in range(2)
         )
 
     def mix(self, pairs: Tensor, present: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """Attention over edges: softmax over each node's in-edges and the sum of the sources' values that it weighs.
 
 GAT: Veličković et al., "Graph Attention Networks", ICLR 2018. Shapes: value [N, H C], H heads side by side;
-logits and edge_score [E, H]; source_score and target_score [N, H].
+logits [E, H]; source_score and target_score [N, H].
 """
 
 from typing import Any
@@ -18,6 +18,9 @@ from gnnlab.ops.dropout import dropout as thinned
 from gnnlab.ops.random import fresh_seed, scale
 from gnnlab.ops.segment import aggregate
 
+SLOPE = 0.2
+"""Of LeakyReLU below 0, in GAT and GATv2."""
+
 
 def edge_softmax_sum(logits: Tensor, value: Tensor, batch: Batch, eps: float = 0.0, dropout: float = 0.0) -> Tensor:
     """Σ_j dropout(α_ij) v_j with α_ij = exp s_ij / (Σ_k exp s_ik + eps), head by head: [N, H C].
@@ -32,20 +35,12 @@ def edge_softmax_sum(logits: Tensor, value: Tensor, batch: Batch, eps: float = 0
     return _softmax_sum(value, None, None, logits.to(_score_type(value)), *batch.edges, heads, 1.0, eps)[0]
 
 
-def gat(
-    source_score: Tensor,
-    target_score: Tensor,
-    value: Tensor,
-    batch: Batch,
-    edge_score: Tensor | None = None,
-    slope: float = 0.2,
-) -> Tensor:
-    """`edge_softmax_sum` of the logits LeakyReLU(source_j + target_i + edge_ij): [N, H C]."""
+def gat(source_score: Tensor, target_score: Tensor, value: Tensor, batch: Batch) -> Tensor:
+    """`edge_softmax_sum` of the logits LeakyReLU(source_j + target_i): [N, H C]."""
     if not fused(value, "edge_softmax_sum"):
-        return gat_reference(source_score, target_score, value, batch, edge_score, slope)
-    heads = source_score.shape[1]
-    scores = [None if s is None else s.to(_score_type(value)) for s in (source_score, target_score, edge_score)]
-    return _softmax_sum(value, *scores, *batch.edges, heads, slope, 0.0)[0]
+        return gat_reference(source_score, target_score, value, batch)
+    scores = [score.to(_score_type(value)) for score in (source_score, target_score)]
+    return _softmax_sum(value, *scores, None, *batch.edges, source_score.shape[1], SLOPE, 0.0)[0]
 
 
 def _score_type(value: Tensor) -> torch.dtype:
@@ -90,19 +85,10 @@ def reference(
     return torch.zeros_like(value).index_add(0, target, messages.flatten(1).to(value.dtype))
 
 
-def gat_reference(
-    source_score: Tensor,
-    target_score: Tensor,
-    value: Tensor,
-    batch: Batch,
-    edge_score: Tensor | None = None,
-    slope: float = 0.2,
-) -> Tensor:
+def gat_reference(source_score: Tensor, target_score: Tensor, value: Tensor, batch: Batch) -> Tensor:
     """`gat` in plain torch."""
     logits = source_score.index_select(0, batch.edges.source) + target_score.index_select(0, batch.edges.target)
-    if edge_score is not None:
-        logits = logits + edge_score
-    return reference(leaky_relu(logits, slope), value, batch)
+    return reference(leaky_relu(logits, SLOPE), value, batch)
 
 
 def _setup(ctx: Any, inputs: tuple, output: tuple[Tensor, Tensor]) -> None:

@@ -12,26 +12,23 @@ from torch.nn.functional import leaky_relu
 from gnnlab.batch import Batch
 from gnnlab.ops.backend import fused
 from gnnlab.ops.define import differentiable, kernel
+from gnnlab.ops.edge_softmax import SLOPE
 
 
-def gatv2_logits(
-    source: Tensor, target: Tensor, attention: Tensor, batch: Batch, edge: Tensor | None = None, slope: float = 0.2
-) -> Tensor:
+def gatv2_logits(source: Tensor, target: Tensor, attention: Tensor, batch: Batch, edge: Tensor | None = None) -> Tensor:
     """Σ_c a_c LeakyReLU(source_j + target_i + edge_ij)_c, for `edge_softmax_sum`: [E, H]."""
     if not fused(source, "gatv2_logits"):
-        return reference(source, target, attention, batch, edge, slope)
+        return reference(source, target, attention, batch, edge)
     tensors = [None if t is None else t.to(source.dtype) for t in (target, edge, attention)]
-    return _logits(source, *tensors, *batch.edges, slope)
+    return _logits(source, *tensors, *batch.edges, SLOPE)
 
 
-def reference(
-    source: Tensor, target: Tensor, attention: Tensor, batch: Batch, edge: Tensor | None = None, slope: float = 0.2
-) -> Tensor:
+def reference(source: Tensor, target: Tensor, attention: Tensor, batch: Batch, edge: Tensor | None = None) -> Tensor:
     """The same in plain torch."""
     features = source.index_select(0, batch.edges.source) + target.index_select(0, batch.edges.target)
     if edge is not None:
         features = features + edge
-    return (leaky_relu(features, slope).unflatten(1, attention.shape) * attention).sum(-1)
+    return (leaky_relu(features, SLOPE).unflatten(1, attention.shape) * attention).sum(-1)
 
 
 def _setup(ctx: Any, inputs: tuple, output: Tensor) -> None:

@@ -32,7 +32,7 @@ def attended(inputs: Callable, heads: int, batch: Batch, width: int, dtype: torc
 
 
 def gatv2(op: Callable, attention: Tensor, source: Tensor, target: Tensor, edge: Tensor | None, batch: Batch) -> Tensor:
-    return op(source, target, attention, batch, edge, slope=0.1)
+    return op(source, target, attention, batch, edge)
 
 
 def dot(op: Callable, heads: int, query: Tensor, key: Tensor, edge: Tensor | None, batch: Batch) -> Tensor:

@@ -37,7 +37,8 @@ class Learnt(Aggregation):
             raise UsageError(f"aggregation.l1={l1} is the price of an edge: at least 0.")
         self.l1 = l1
         self.mask = nn.Parameter(torch.ones(graphs.num_edges))
-        self.register_buffer("key", edge_key(*graphs.edge_index, graphs.num_nodes), persistent=False)
+        source, target = graphs.edge_index
+        self.register_buffer("key", edge_key(source, target, graphs.num_nodes), persistent=False)
 
     def forward(self, batch: Batch) -> Gate:
         weight = self.mask.index_select(0, self.number(batch)).relu()
@@ -47,7 +48,8 @@ class Learnt(Aggregation):
         """[E'] the place in `mask` of each of the batch's edges."""
         if batch.num_edges == len(self.mask):
             return torch.arange(len(self.mask), device=self.mask.device)
-        key = edge_key(*batch.edge_index, batch.num_nodes)
+        source, target = batch.edge_index
+        key = edge_key(source, target, batch.num_nodes)
         place = torch.searchsorted(self.key, key).clamp(max=max(len(self.key) - 1, 0))
         if len(key) > len(self.key) or not torch.equal(self.key[place], key):
             raise UsageError("aggregation=learnt has met edges that the graph it was made for does not have.")

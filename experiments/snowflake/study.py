@@ -6,12 +6,15 @@ python experiments/snowflake/study.py --out runs/snowflake --datasets texas --ba
 
 import argparse
 import csv
+import fcntl
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
 import gnnlab
+from gnnlab.config.asked import key_of
+from gnnlab.config.hashing import decides
 from gnnlab.trained import TrainedRun
 
 RUNS = Path(__file__).with_name("runs.csv")
@@ -66,28 +69,27 @@ def settings(asked: argparse.Namespace) -> Iterator[Setting]:
 
 def recorded() -> set[Setting]:
     """The settings in `runs.csv`."""
-    if not RUNS.exists():
-        return set()
     with RUNS.open(newline="") as file:
-        return {Setting(*row[: len(Setting._fields)]) for row in list(csv.reader(file))[1:]}
+        head, *rows = csv.reader(file)
+    return {Setting(*row[: len(Setting._fields)]) for row in rows if len(row) == len(head)}
 
 
 def record(setting: Setting, run: TrainedRun) -> None:
-    """A line for a complete run, in one write: two processes may work at the study."""
-    result = run.result
-    method = result.get("method") or {}
-    found = {
+    """Write a complete run down, once: two processes may work at the study, each at data sets of its own."""
+    method = run.result.get("method") or {}
+    row = {
+        **setting._asdict(),
         "val": run.metric("val"),
         "test": run.metric("test"),
-        "depth_mean": method.get("depth_mean", ""),
-        "edges_kept": method.get("edges_kept", ""),
-        "seconds": round(result["seconds"], 1),
-        "commit": result["code"]["commit"][:9],
+        "depth_mean": method.get("depth_mean"),
+        "edges_kept": method.get("edges_kept"),
+        "seconds": round(run.result["seconds"], 1),
+        "commit": (run.result["code"].get("commit") or "")[:9],
     }
-    new = not RUNS.exists()
     with RUNS.open("a", newline="") as file:
-        rows = [[*Setting._fields, *found]] * new + [[*setting, *found.values()]]
-        file.write("".join(",".join(map(str, row)) + "\n" for row in rows))
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if setting not in recorded():
+            csv.DictWriter(file, row, lineterminator="\n").writerow(row)
 
 
 def main() -> None:
@@ -98,8 +100,10 @@ def main() -> None:
     parser.add_argument("--policies", default="none,snowflake")
     parser.add_argument("--depths", default="2,8,32")
     parser.add_argument("--splits", type=int, default=5, help="how many of the ten, from the first")
-    parser.add_argument("overrides", nargs="*", help="further overrides of every run: data.root=…")
+    parser.add_argument("overrides", nargs="*", help="where and how, not what: data.root=…, logger=[csv]")
     asked = parser.parse_args()
+    if other := [text for text in asked.overrides if decides(key_of(text))]:
+        parser.error(f"{' '.join(other)} would make other runs than the study's: {RUNS.name} cannot tell them apart")
     for setting in settings(asked):
         if setting not in recorded():
             record(setting, setting.run(asked.out, asked.overrides))

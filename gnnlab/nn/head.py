@@ -34,10 +34,10 @@ def read(x: Tensor, batch: Batch, level: Level, readout: Readout) -> Tensor:
 class Head(nn.Module):
     """States x⁰ … x^L, each [N, dim], to a row of `spec.out_dim` for each graph, node or labelled pair.
 
-    One that `reads_between` is given all states, another the last at least.
+    One that does not `reads_between` may be given the last alone, for the layers are faster then.
     """
 
-    reads_between: ClassVar[bool] = False
+    reads_between: ClassVar[bool] = True
 
     def __init__(self, spec: GraphSpec, readout: Readout) -> None:
         super().__init__()
@@ -55,6 +55,8 @@ class Head(nn.Module):
 class Pyramid(Head):
     """Pool, then width → width/2 → width/4 → out with ReLU (GraphGPS "san_graph", benchmarking-gnns)."""
 
+    reads_between = False
+
     def __init__(self, dim: int, depth: int, spec: GraphSpec, readout: Readout = "mean") -> None:
         super().__init__(spec, readout)
         width = read_width(dim, spec.level)
@@ -69,6 +71,8 @@ class Flat(Head):
     "inductive_node", and "inductive_edge" on pairs).
     """
 
+    reads_between = False
+
     def __init__(self, dim: int, depth: int, spec: GraphSpec, readout: Readout = "mean", layers: int = 1) -> None:
         super().__init__(spec, readout)
         self.mlp = MLP(*[read_width(dim, spec.level)] * layers, spec.out_dim)
@@ -79,8 +83,6 @@ class Flat(Head):
 
 class Depthwise(Head):
     """One linear map per depth, the input states included, of the pooled states, summed (GIN, Xu et al. 2019)."""
-
-    reads_between = True
 
     def __init__(self, dim: int, depth: int, spec: GraphSpec, readout: Readout = "sum") -> None:
         super().__init__(spec, readout)
@@ -98,6 +100,7 @@ class Dot(Head):
     One W for each target, all but the last map shared.
     """
 
+    reads_between = False
     needs: ClassVar[tuple[str, ...]] = ("edge_level",)
 
     def __init__(self, dim: int, depth: int, spec: GraphSpec, layers: int = 1) -> None:

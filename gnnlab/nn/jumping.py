@@ -21,8 +21,6 @@ class Jumping(Head):
     LSTM over x¹ … x^L, of L d / 2 units each way. Joined before the pooling, at graph level.
     """
 
-    reads_between = True
-
     def __init__(
         self,
         dim: int,

@@ -10,6 +10,9 @@ from gnnlab.nn.gate import Gate, Gated, full
 from gnnlab.nn.head import Head
 from gnnlab.ops.one_node import one_node
 
+SMALL = 1 << 18
+"""Numbers in the states of a batch whose layers are one node together: a recording keeps all that they compute."""
+
 
 class Stack(Gated):
     """`Batch` to a row of `spec.out_dim` for each graph, node or labelled pair.
@@ -40,9 +43,14 @@ class Stack(Gated):
         gate = self.gate(batch)
         if self.virtual_node is not None:
             return self.head(self.virtual_node(self.layers, x, e, batch, gate), batch)
-        if gate is full and not self.head.reads_between:
+        if self.is_chain and gate is full and x.numel() <= SMALL:
             return self.head([one_node(self.layers, x, e, batch)[0]], batch)
         return self.head(in_turn(self.layers, x, e, batch, gate), batch)
+
+    @property
+    def is_chain(self) -> bool:
+        """Whether nothing but an aggregation policy or a virtual node looks between the layers."""
+        return isinstance(self.layers, Chain) and not getattr(self.head, "reads_between", True)
 
 
 class Chain(nn.ModuleList):

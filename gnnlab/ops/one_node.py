@@ -39,11 +39,10 @@ def one_node(layer: nn.Module, x: Tensor, e: Tensor | None, batch: Batch, edge_w
     if torch.compiler.is_compiling() or not torch.is_grad_enabled() or not x.is_cpu or _watched():
         return _call(layer, x, e, batch, edge_weight)
     known = vars(layer).get(PLACE)
-    if known is None or not known.current():
+    if known is None or not (known.left_alone or known.current(layer)):
         known = Known(layer)
     of = kind(x, e, batch, edge_weight)
-    mixed = isinstance(layer, nn.ModuleList) and not known.own  # those of gnnlab's are better off as nodes of their own
-    if known.hooked or mixed or of in known.foreign:
+    if known.hooked or known.left_alone or of in known.foreign:
         return _call(layer, x, e, batch, edge_weight)
     program = known.programs.get(of)
     node, what = (Replayed, (program,)) if program else (_Recorded, (known, of, layer))
@@ -93,6 +92,7 @@ class _Recorded(_SingleLevelFunction):
         saved = [tensor for step in tape.steps for tensor in step.give()]
         ctx.ran = Ran(tape.steps, outputs, tape.needs, len(given))
         ctx.code = forward_code(draft, names, states, saved) if draft and names else None
+        known.tries -= draft is not None and ctx.code is None
         ctx.known, ctx.of, ctx.batch, ctx.settled = known, of, batch, False
         ctx.mark_non_differentiable(*ctx.ran.constant(states))
         ctx.set_materialize_grads(False)
@@ -108,6 +108,7 @@ class _Recorded(_SingleLevelFunction):
             return None, None, None, None, *ctx.ran.play(ctx.saved_tensors, grads)
         saved = unpacked(ctx.code, ctx.batch, ctx.batch.makers, ctx.saved_tensors)
         result, code = backward_code(Draft(ctx.batch, "t"), ctx.code, ctx.ran, saved, grads)
+        ctx.known.tries -= code is None
         if code is not None and not ctx.settled:
             ctx.settled = True
             arrive = tuple(grad is not None for grad in grads)

@@ -103,19 +103,27 @@ class Program:
 
 
 class Known:
-    """What the recordings of a layer have shown, until something in it changes. Kept in it, and not in its copies."""
+    """What the recordings of a layer have shown, until something in it changes. Kept in it, and not in its copies.
+
+    `left_alone`: a chain of layers that changes at every step, or has one of another package among them. Its layers are
+    better off as nodes of their own.
+    """
 
     def __init__(self, layer: nn.Module) -> None:
-        vars(layer)[PLACE] = self
+        before, vars(layer)[PLACE] = vars(layer).get(PLACE), self
         modules = list(layer.modules())
         self.parameters, self.buffers = tuple(layer.parameters()), tuple(layer.buffers())
-        self.attributes = [vars(module) for module in modules]
+        self.attributes, self.types = [vars(module) for module in modules], [type(module) for module in modules]
         self.parts = [part for each in modules for part in (each._parameters, each._buffers, each._modules)]
         self.hooks = [getattr(module, name) for module in modules for name in HOOKS]
         self.told, self.state, self.hooked = list(self._told()), list(self._state()), self._hooked()
         self.recorded: set[tuple] = set()
         self.foreign: set[tuple] = set()
-        self.own = all(type(module).__module__.startswith(("gnnlab.", "torch.")) for module in modules)
+        packages = ("gnnlab.", "torch.")
+        self.own = all(kind.__module__.startswith(packages) for kind in self.types)
+        self.own &= not any("forward" in own for own in self.attributes)  # one of a user's
+        self.changes = 0 if before is None else before.changes + 1
+        self.left_alone = isinstance(layer, nn.ModuleList) and (not self.own or self.changes > TRIES)
         self.tries = TRIES if self.own else 0
         self.drafts: dict[tuple, tuple[Code, Code]] = {}
         self.programs: dict[tuple, Program] = {}
@@ -123,8 +131,10 @@ class Known:
     def __reduce__(self) -> tuple:
         return type(None), ()
 
-    def current(self) -> bool:
+    def current(self, layer: nn.Module) -> bool:
         """Whether all attributes, parameters, buffers and modules in it are what they were, and as free of hooks."""
+        if self.attributes[0] is not vars(layer):  # a shallow copy
+            return False
         now = list(self._state())
         same = len(now) == len(self.state) and all(map(is_, now, self.state)) and self._hooked() == self.hooked
         try:
@@ -140,8 +150,9 @@ class Known:
         return map(tuple, map(dict.values, self.attributes))
 
     def _state(self) -> Iterator[Any]:
-        """Its parameters, buffers and modules, and which parameters are trained."""
-        return chain(chain.from_iterable(map(dict.values, self.parts)), [p.requires_grad for p in self.parameters])
+        """Its parameters, buffers and modules, which parameters are trained, and what the modules run."""
+        parts = chain.from_iterable(map(dict.values, self.parts))
+        return chain(parts, [p.requires_grad for p in self.parameters], [kind.forward for kind in self.types])
 
     def settle(self, of: tuple, codes: tuple[Code, Code], program: Callable[[], Program]) -> None:
         """Keep the program of a recording whose code is that of the one before."""

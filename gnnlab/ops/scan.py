@@ -12,6 +12,7 @@ from torch.nn.functional import pad
 from gnnlab.batch import Batch
 from gnnlab.ops.backend import fused
 from gnnlab.ops.define import differentiable, kernel
+from gnnlab.ops.tape import recording
 
 STATES, CHUNK = 16, 16
 """As in kernels/csrc/scan.cpp: states are padded to a multiple of STATES and kept at every CHUNK-th row."""
@@ -39,7 +40,8 @@ def selective_scan(
     ptr = batch.ptr if isinstance(batch, Batch) else batch
     inputs = [u.to(dtype), delta.to(dtype), *(_padded(value.to(exact)) for value in (A, B, C))]
     skip = None if D is None else D.to(exact)
-    keep = torch.is_grad_enabled() and any(value.requires_grad for value in (*inputs, D) if value is not None)
+    trained = any(value.requires_grad for value in (*inputs, D) if value is not None)
+    keep = recording() is not None or (torch.is_grad_enabled() and trained)
     return _scan(*inputs, skip, ptr.long(), reverse, keep)[0].to(u.dtype)
 
 

@@ -81,7 +81,10 @@ def ledger(runs: Sequence[Run]) -> list[Row]:
 
 
 def merged(rows: Sequence[Row], path: Path) -> list[Row]:
-    """`rows`, and of the ledger in `path`, if there is one, those of other cells: runs need not be kept for ever.
+    """`rows`, and those of the ledger in `path`, if there is one: runs need not be kept for ever.
+
+    Of two rows of a published cell the one with fewer departures stays, of equals that of more runs, then the new one.
+    Rows go whose cell is not published any more, or with another value.
 
     Raises `UsageError` where the file is no ledger.
     """
@@ -95,8 +98,16 @@ def merged(rows: Sequence[Row], path: Path) -> list[Row]:
             ]
     except (KeyError, TypeError, ValueError) as error:
         raise UsageError(f"{path} is no ledger of this version: move it away, or name another with -o.") from error
-    cells = {_cell(row): row for row in (*before, *rows)}
-    return sorted(cells.values(), key=lambda row: (row.job, *_cell(row)))
+    published = {(cell.dataset, cell.model, cell.overrides, cell.mean, cell.std) for cell in cells()}
+    best = {_cell(row): row for row in before if (*_cell(row), row.published_mean, row.published_std) in published}
+    for row in rows:
+        if (old := best.get(_cell(row))) is None or _worth(row) >= _worth(old):
+            best[_cell(row)] = row
+    return sorted(best.values(), key=lambda row: (row.job, *_cell(row)))
+
+
+def _worth(row: Row) -> tuple[int, int]:
+    return -len(row.departures.split()), row.runs
 
 
 def _cell(row: Row) -> tuple[str, str, str]:
@@ -170,7 +181,7 @@ def _row(match: Match, runs: list[Run]) -> Row:
         seeds=len({run.config["seed"] for run in runs}),
         folds=len({run.fold for run in runs}),
         deviation=0.0 if ours == published else (ours - published) / sigma if sigma else None,
-        epochs=mean(run.result["epochs"] for run in runs),
+        epochs=float(mean(run.result["epochs"] for run in runs)),
         published_epochs=_published_epochs(cell.model, cell.dataset),
         short="short" if any(text.split("=")[0] in LESS for text in match.departures) else "",
         departures=" ".join([*match.departures, *_folds(runs)]),

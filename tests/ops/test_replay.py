@@ -3,7 +3,7 @@
 import gc
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from copy import deepcopy
+from copy import copy, deepcopy
 from typing import TypeVar
 from weakref import ref
 
@@ -29,7 +29,7 @@ from gnnlab.nn.stack import Chain
 from gnnlab.ops import backend
 from gnnlab.ops.batchnorm import BatchNorm, synchronised
 from gnnlab.ops.one_node import one_node
-from gnnlab.ops.replay import PLACE
+from gnnlab.ops.replay import PLACE, TRIES
 from gnnlab.packed import Packed
 from gnnlab.padding import Padding
 from gnnlab.testing import random_graph, sample_spec
@@ -145,6 +145,44 @@ def test_a_chain_with_a_layer_of_another_package_is_left_to_its_layers() -> None
         assert_same(chain, batch(5, 9 + seed, seed=seed))
     assert not vars(chain)[PLACE].recorded
     assert is_replayed(chain[0])
+
+
+def test_a_chain_that_changes_at_every_step_is_left_to_its_layers() -> None:
+    chain = Chain([LAYERS["gps"](), LAYERS["GINE"]()]).train()
+    for count in range(TRIES + 3):
+        vars(chain[1])["seen"] = count
+        assert_same(chain, batch(5, 9), loss=x_alone)
+    assert vars(chain)[PLACE].left_alone
+    assert is_replayed(chain[0])
+
+
+def test_a_layer_that_runs_something_else_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer, calls = learnt(LAYERS["GINE"]()), []
+    plain = ConvBlock.forward
+    monkeypatch.setattr(ConvBlock, "forward", lambda *given: [calls.append(1), plain(*given)][1])
+    step(layer, one_node, batch())
+    assert calls
+    monkeypatch.undo()
+    layer = learnt(LAYERS["GINE"]())
+    layer.forward = lambda *given: [calls.append(2), plain(layer, *given)][1]
+    for _ in range(4):
+        step(layer, one_node, batch())
+    assert calls.count(2) == 4
+
+
+def test_a_shallow_copy_is_another_layer() -> None:
+    layer = learnt(LAYERS["GINE"]())
+    other = copy(layer)
+    other.residual = not layer.residual
+    x, e = states(batch())
+    assert not torch.equal(one_node(layer, x, e, batch())[0], one_node(other, x, e, batch())[0])
+
+
+def test_layers_may_be_replaced_by_a_plain_list() -> None:
+    cfg = compose("model=gine", "dataset=zinc", "model.hidden_dim=8", "model.num_layers=2")
+    model = build(cfg.model, spec=sample_spec("graph"), encodings=[]).train()
+    model.layers = nn.ModuleList([*model.layers, *deepcopy(model.layers)])
+    model(batch()).sum().backward()
 
 
 @pytest.mark.parametrize(("head", "whole"), [("flat", True), ("depthwise", False), ("jumping", False)])

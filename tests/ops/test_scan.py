@@ -6,13 +6,17 @@ from itertools import pairwise
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import softplus
 from torch.testing import assert_close
 
 from gnnlab.batch import Batch
 from gnnlab.ops import selective_scan
+from gnnlab.ops.linear import Linear
+from gnnlab.ops.one_node import one_node
 from gnnlab.ops.scan import reference as plain_torch
+from gnnlab.packed import Packed
+from gnnlab.testing import random_graph
 from tests.ops.parity import Case, check_everything, needs_kernels
 
 PTR = torch.tensor([0, 1, 1, 41, 200, 203])
@@ -186,3 +190,29 @@ def test_nan_in_a_is_not_hidden() -> None:
     out = selective_scan(u, delta, A, B, C, PTR)
     assert out[:, 2].isnan()[41:].all()
     assert out[:, [0, 1, 3, 4]].isfinite().all()
+
+
+class Scanning(nn.Module):
+    """Linear maps and a scan: a layer that can be recorded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maps = nn.ModuleList(Linear(16, 16) for _ in range(4))
+        self.A, self.D = nn.Parameter(-torch.rand(16, 16)), nn.Parameter(torch.randn(16))
+
+    def forward(self, x: Tensor, e: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        u, delta, B, C = (of(x) for of in self.maps)
+        return selective_scan(u, delta, self.A, B, C, batch, self.D), e
+
+
+def test_a_recorded_layer_may_scan() -> None:
+    needs_kernels()
+    graphs, layer = Packed.from_graphs([random_graph(n, 9, torch.Generator()) for n in (5, 9)]).batch(), Scanning()
+    x, e = torch.randn(14, 16), torch.randn(graphs.num_edges, 16)
+    grads = []
+    for run in (one_node, one_node, one_node, lambda layer, *given: layer(*given)):
+        layer.zero_grad()
+        run(layer, x.requires_grad_(), e, graphs)[0].square().sum().backward()
+        grads.append([parameter.grad for parameter in layer.parameters()])
+    for found in grads[:-1]:
+        assert_close(found, grads[-1])

@@ -93,13 +93,29 @@ def test_the_command_writes_a_table(run, tmp_path, capsys):
     assert (row["dataset"], row["published_mean"], row["mean"], row["source"]) == ("zinc", "0.070", "0.073", "A 2022")
 
 
-def test_rows_of_other_cells_stay(run, tmp_path):
+def test_rows_of_other_cells_stay(run, tmp_path, monkeypatch):
     run(0.073)
     (row,) = ledger(load(tmp_path / "runs"))
     other, older = replace(row, dataset="aqsol", std=0.1, published_epochs=None), replace(row, mean=0.5)
+    monkeypatch.setattr("gnnlab.results.ledger.cells", lambda: [CELL, replace(CELL, dataset="aqsol")])
     write([other, older], tmp_path / "ledger.csv")
     assert merged([row], tmp_path / "ledger.csv") == [other, row]
     assert merged([row], tmp_path / "none.csv") == [row]
+
+
+@pytest.mark.parametrize(("change", "stays"), [({"runs": 2}, True), ({"departures": "a=1"}, False)])
+def test_the_better_row_of_a_cell_stays(run, tmp_path, change, stays):
+    run(0.073)
+    (row,) = ledger(load(tmp_path / "runs"))
+    write([replace(row, **change)], tmp_path / "ledger.csv")
+    assert (merged([row], tmp_path / "ledger.csv") != [row]) == stays
+
+
+def test_a_row_goes_whose_published_value_has_changed(run, tmp_path):
+    run(0.073)
+    (row,) = ledger(load(tmp_path / "runs"))
+    write([replace(row, published_mean="0.5", runs=9)], tmp_path / "ledger.csv")
+    assert merged([], tmp_path / "ledger.csv") == []
 
 
 def test_a_file_that_is_no_ledger_is_not_overwritten(tmp_path):

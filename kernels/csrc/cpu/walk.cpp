@@ -43,13 +43,14 @@ Tensor return_probabilities(const Tensor& ptr, const Tensor& colptr, const Tenso
       work += (begin[g + 1] - begin[g]) * kMost * steps;
     }
   parallel(static_cast<int64_t>(blocks.size()), work, [&](int64_t first, int64_t last) {
-    std::vector<float> memory;
+    std::vector<Vec<float, 1>> memory;  // aligned: of a register elsewhere, every load takes two
     for (int64_t b = first; b < last; ++b) {
       const auto [g, column] = blocks[b];
       const StoredGraph graph{begin[g], begin[g + 1] - begin[g], read<int64_t>(colptr) + begin[g], read<int64_t>(out_target)};
-      const size_t size = graph.count * kMost;
+      const size_t size = graph.count * (kMost / Vec<float, 1>::lanes);
       if (memory.size() < 2 * size) memory.resize(2 * size);
-      float *now = memory.data(), *next = now + size, *at = to + graph.first * steps;
+      float *now = reinterpret_cast<float*>(memory.data()), *next = reinterpret_cast<float*>(memory.data() + size);
+      float* at = to + graph.first * steps;
       switch ((std::min(kMost, graph.count - column) - 1) / Vec<float, 1>::lanes) {
         case 0: walk_back<1>(graph, column, steps, now, next, at); break;
         case 1: walk_back<2>(graph, column, steps, now, next, at); break;

@@ -4,7 +4,6 @@ import gc
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy, deepcopy
-from typing import TypeVar
 from weakref import ref
 
 import pytest
@@ -14,95 +13,22 @@ from torch.nn import functional
 from torch.nn.modules.module import register_module_forward_hook
 from torch.utils.checkpoint import checkpoint
 
-from gnnlab import compose, ops
+from gnnlab import ops
 from gnnlab.batch import Batch
-from gnnlab.config import build
 from gnnlab.errors import UsageError
 from gnnlab.models.gps import GPSLayer
 from gnnlab.nn.block import ConvBlock
-from gnnlab.nn.conv.gatedgcn import GatedGCN
-from gnnlab.nn.conv.gcn import GCN
 from gnnlab.nn.conv.gine import GINE
 from gnnlab.nn.linear import Linear
 from gnnlab.nn.mixer.attention import Attention
-from gnnlab.nn.stack import Chain
 from gnnlab.ops import backend
 from gnnlab.ops.batchnorm import BatchNorm, synchronised
 from gnnlab.ops.one_node import one_node
-from gnnlab.ops.replay import PLACE, TRIES
-from gnnlab.packed import Packed
+from gnnlab.ops.replay import PLACE
 from gnnlab.padding import Padding
-from gnnlab.testing import random_graph, sample_spec
+from tests.ops.layers import DIM, LAYERS, assert_same, batch, both, is_replayed, learnt, op_by_op, states, step, x_alone
 
 pytestmark = pytest.mark.skipif(not backend.load(), reason="the kernels cannot be built here")
-
-DIM = 16
-Layer = TypeVar("Layer", bound=nn.Module)
-LAYERS = {
-    "gps": lambda: GPSLayer(DIM, GINE(DIM), Attention(DIM, dropout=0.5), 0.1, "relu"),
-    "gps-gatedgcn": lambda: GPSLayer(DIM, GatedGCN(DIM), Attention(DIM), 0.1, "relu"),
-    **{conv.__name__: lambda conv=conv: ConvBlock(conv(DIM), DIM, 0.2) for conv in (GCN, GINE, GatedGCN)},
-    "chain": lambda: Chain([GPSLayer(DIM, GINE(DIM), Attention(DIM), 0.1, "relu"), ConvBlock(GatedGCN(DIM), DIM, 0.2)]),
-}
-
-
-def batch(*sizes: int, seed: int = 0) -> Batch:
-    generator = torch.Generator().manual_seed(seed)
-    return Packed.from_graphs([random_graph(n, 3 * n, generator) for n in sizes or (1, 9, 14)]).batch()
-
-
-def states(batch: Batch, requires_grad: bool = True) -> tuple[Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(1)
-    x, e = (torch.randn(n, DIM, generator=generator) for n in (batch.num_nodes, batch.num_edges))
-    return x.requires_grad_(requires_grad), e.requires_grad_(requires_grad)
-
-
-def x_alone(x: Tensor, e: Tensor) -> Tensor:
-    return x.square().sum()
-
-
-def both(x: Tensor, e: Tensor) -> Tensor:
-    return x_alone(x, e) + e.sin().sum()
-
-
-def step(layer: nn.Module, run: Callable, graphs: Batch, loss: Callable = both) -> list[Tensor]:
-    """What a step leaves: states, gradients, buffers and the random state after it."""
-    torch.manual_seed(0)
-    layer.zero_grad()
-    x, e = states(graphs)
-    new_x, new_e = run(layer, x, e, graphs)
-    loss(new_x, new_e).backward()
-    left = [new_x, new_e, x.grad, e.grad, *(p.grad for p in layer.parameters()), *layer.buffers()]
-    return [torch.get_rng_state(), *(tensor.clone() for tensor in left if tensor is not None)]
-
-
-def op_by_op(layer: nn.Module, *given: object) -> tuple[Tensor, Tensor]:
-    return layer(*given)
-
-
-def assert_same(layer: nn.Module, *graphs: Batch, loss: Callable = both) -> None:
-    """One step after the other, as one node and op by op, from the same layer."""
-    twin = deepcopy(layer)
-    for one in graphs:
-        left, right = step(layer, one_node, one, loss), step(twin, op_by_op, one, loss)
-        assert len(left) == len(right)
-        for a, b in zip(left, right, strict=True):
-            assert torch.equal(a, b)
-
-
-def is_replayed(layer: nn.Module, graphs: Batch | None = None, requires_grad: bool = True) -> bool:
-    graphs = graphs or batch()
-    x, _ = one_node(layer, *states(graphs, requires_grad), graphs)
-    return "Replayed" in type(x.grad_fn).__name__
-
-
-def learnt(layer: Layer) -> Layer:
-    """After two recordings."""
-    layer.train()
-    for seed in range(2):
-        step(layer, one_node, batch(5, 9 + seed, seed=seed))
-    assert is_replayed(layer)
-    return layer
 
 
 @pytest.mark.parametrize("name", LAYERS)
@@ -110,50 +36,6 @@ def test_same_to_the_bit_on_batches_of_any_size(name: str) -> None:
     layer = learnt(LAYERS[name]())
     assert_same(layer, batch(), batch(30, 2), batch(3, seed=4), batch(1, 2))
     assert is_replayed(layer)
-
-
-class Alone(nn.Module):
-    """Cannot be recorded: an operation of torch's reads its states."""
-
-    def forward(self, x: Tensor, e: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        return x.tanh(), e
-
-
-class Elsewhere(nn.Module):
-    """Could be recorded, but is not gnnlab's."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.linear = Linear(DIM, DIM)
-
-    def forward(self, x: Tensor, e: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        return self.linear(x), e
-
-
-def test_a_chain_with_a_link_that_cannot_be_recorded_has_the_others_as_nodes() -> None:
-    chain = Chain([LAYERS["gps"](), Alone(), LAYERS["GINE"]()]).train()
-    for seed in range(3):
-        assert_same(chain, batch(5, 9 + seed, seed=seed))
-    assert not vars(chain)[PLACE].programs
-    assert is_replayed(chain[0])
-    assert is_replayed(chain[2])
-
-
-def test_a_chain_with_a_layer_of_another_package_is_left_to_its_layers() -> None:
-    chain = Chain([LAYERS["gps"](), Elsewhere()]).train()
-    for seed in range(3):
-        assert_same(chain, batch(5, 9 + seed, seed=seed))
-    assert not vars(chain)[PLACE].recorded
-    assert is_replayed(chain[0])
-
-
-def test_a_chain_that_changes_at_every_step_is_left_to_its_layers() -> None:
-    chain = Chain([LAYERS["gps"](), LAYERS["GINE"]()]).train()
-    for count in range(TRIES + 3):
-        vars(chain[1])["seen"] = count
-        assert_same(chain, batch(5, 9), loss=x_alone)
-    assert vars(chain)[PLACE].left_alone
-    assert is_replayed(chain[0])
 
 
 def test_a_layer_that_runs_something_else_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,23 +58,6 @@ def test_a_shallow_copy_is_another_layer() -> None:
     other.residual = not layer.residual
     x, e = states(batch())
     assert not torch.equal(one_node(layer, x, e, batch())[0], one_node(other, x, e, batch())[0])
-
-
-def test_layers_may_be_replaced_by_a_plain_list() -> None:
-    cfg = compose("model=gine", "dataset=zinc", "model.hidden_dim=8", "model.num_layers=2")
-    model = build(cfg.model, spec=sample_spec("graph"), encodings=[]).train()
-    model.layers = nn.ModuleList([*model.layers, *deepcopy(model.layers)])
-    model(batch()).sum().backward()
-
-
-@pytest.mark.parametrize(("head", "whole"), [("flat", True), ("depthwise", False), ("jumping", False)])
-def test_a_stack_is_one_node_where_its_head_does_not_look_between(head: str, whole: bool) -> None:
-    cfg = compose("model=gine", "dataset=zinc", f"model/head={head}", "model.hidden_dim=8", "model.num_layers=2")
-    model, graphs = build(cfg.model, spec=sample_spec("graph"), encodings=[]).train(), batch()
-    for _ in range(2):
-        model(graphs).sum().backward()
-    assert (PLACE in vars(model.layers)) == whole
-    assert all((PLACE in vars(layer)) != whole for layer in model.layers)
 
 
 @pytest.mark.parametrize("name", LAYERS)

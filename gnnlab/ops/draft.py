@@ -5,19 +5,48 @@
 g… is what a layer was given, b… are its buffers, d… gradients, v… (in a backward t…) what kernels have made.
 """
 
-import linecache
 import math
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from gnnlab.batch import Batch
-from gnnlab.ops.random import fresh_seed
+
+Name = str
+"""Of a tensor: v12, or where a batch has it, `batch.edges.source`."""
+Word = Name | float | int | bool | None
+
+
+@dataclass(frozen=True)
+class Line:
+    """A call of a kernel, and what its results are called."""
+
+    kernel: str
+    args: tuple[Word, ...]
+    made: tuple[Name, ...]
+
+    def __str__(self) -> str:
+        call = f"{self.kernel}({', '.join(map(str, self.args))})"
+        return f"{', '.join(self.made)} = {call}" if self.made else call
+
+
+@dataclass(frozen=True)
+class Code:
+    """Lines, from tensors in groups (the names of each) to tensors in groups, of which some are None.
+
+    Of a forward also `flat`: what the saved tensors of its steps, one after the other, are called. Those of them that
+    are not the batch's are the second group of its results, each once.
+    """
+
+    given: tuple[tuple[Name, ...], ...]
+    lines: tuple[Line, ...]
+    results: tuple[tuple[Name | None, ...], ...]
+    flat: tuple[Name | None, ...] = ()
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.lines))
 
 
 class Draft:
@@ -25,20 +54,19 @@ class Draft:
 
     def __init__(self, batch: Batch, letter: str) -> None:
         self.batch, self.letter = batch, letter
-        self.names: dict[int, str] = {}  # of tensors, by identity
+        self.names: dict[int, Name] = {}  # of tensors, by identity
         self.alive: list[Any] = []  # lest an identity is used again
-        self.lines: list[str] = []
-        self.kernels: set[str] = set()
+        self.lines: list[Line] = []
         self.complete = True
 
-    def call(self, tensors: Sequence[Tensor | None], names: str | Sequence[str]) -> list[str]:
+    def call(self, tensors: Sequence[Tensor | None], names: str | Sequence[Name | None]) -> tuple[Name, ...]:
         """Names for tensors: those given, or g0, g1, … One tensor in two roles would be one for ever: no code then."""
-        titles = [f"{names}{i}" for i in range(len(tensors))] if isinstance(names, str) else list(names)
+        titles = [f"{names}{i}" for i in range(len(tensors))] if isinstance(names, str) else names
         for tensor, title in zip(tensors, titles, strict=True):
-            if tensor is not None:
+            if tensor is not None and title is not None:
                 self.complete &= self.names.setdefault(id(tensor), title) == title
         self.alive += tensors
-        return titles
+        return tuple(map(str, titles))
 
     def heard(self, kernel: str, args: tuple, out: Any) -> None:
         """A kernel has run (see `gnnlab.ops.tape.Listener`)."""
@@ -46,74 +74,27 @@ class Draft:
         made = () if out is None else out if isinstance(out, tuple) else (out,)
         titles = self.call(made, [f"{self.letter}{len(self.alive) + i}" for i in range(len(made))])
         self.alive += args
-        self.kernels.add(kernel)
-        self.lines.append(f"{', '.join(titles)}{' = ' if made else ''}{kernel}({', '.join(said)})")
+        self.lines.append(Line(kernel, said, titles))
 
-    def say(self, values: Sequence[Any]) -> list[str]:
-        """The expressions for arguments; `complete` is over if there is none for one."""
-        return [self._say(value) for value in values]
+    def say(self, values: Sequence[Any]) -> tuple[Any, ...]:
+        """The words for arguments; `complete` is over if there is none for one."""
+        return tuple(map(self._say, values))
 
-    def _say(self, value: Any) -> str:
-        said = ""
+    def _say(self, value: Any) -> Word:
         if isinstance(value, Tensor):
             places = self.batch.places_of(value) if id(value) not in self.names else []
-            said = self.names.get(id(value)) or (places[0] if len(places) == 1 else "")
-        elif value is None or isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
-            said = repr(value)
-        self.complete &= said != ""
-        return said
+            said = self.names.get(id(value)) or (places[0] if len(places) == 1 else None)
+            self.complete &= said is not None
+            return said
+        self.complete &= value is None or (isinstance(value, bool | int | float) and math.isfinite(value))
+        return value
 
-    def function(self, head: str, first: Sequence[str], last: str) -> str:
-        """The source of a function of these lines, which drops what they make after its last use."""
-        lines, later = [f"return {last}"], self._made(last)
-        for line in reversed(self.lines):
-            if done := self._made(line) - later:
-                lines.append(f"del {', '.join(sorted(done))}")
-            lines.append(line)
-            later |= self._made(line)
-        return "\n    ".join([f"def run({head}):", *first, *reversed(lines)]) + "\n"
-
-    def _made(self, line: str) -> set[str]:
-        return set(re.findall(rf"\b{self.letter}\d+\b", line))
-
-
-@dataclass(frozen=True)
-class Code:
-    """The source of a function, and the kernels that it calls.
-
-    Of a forward also `flat`: what the saved tensors of its steps, one after the other, are called; and `saved`: those
-    of them, each once, that are not the batch's.
-    """
-
-    source: str
-    kernels: frozenset[str]
-    flat: tuple[str, ...] = ()
-    saved: tuple[str, ...] = ()
-
-
-def forward_code(
-    draft: Draft, names: tuple[list[str], list[str]], states: Sequence[Tensor | None], saved: Sequence[Tensor | None]
-) -> Code | None:
-    """The forward of a recording; None if a value is in it that no expression stands for."""
-    flat, given, buffers = draft.say(saved), *map(listed, names)
-    own = tuple(name for name in dict.fromkeys(flat) if name.isidentifier() and name != "None")
-    last = f"{listed(draft.say(states))}, {listed(own)}"
-    source = draft.function("batch, makers, given, buffers", [f"{given} = given", f"{buffers} = buffers"], last)
-    return Code(source, frozenset(draft.kernels), tuple(flat), own) if draft.complete else None
-
-
-def listed(names: Sequence[str]) -> str:
-    """A tuple as code: (g0, g1,)."""
-    return f"({''.join(f'{name}, ' for name in names)})"
-
-
-@lru_cache(maxsize=256)
-def compiled(code: Code) -> Callable:
-    """The function of a source; tracebacks show its lines."""
-    source = code.source
-    place = f"<gnnlab.ops.replay {len(linecache.cache)}>"
-    linecache.cache[place] = len(source), None, source.splitlines(keepends=True), place
-    known: dict[str, Any] = {"add": torch.add, "fresh_seed": lambda: fresh_seed(torch.device("cpu"))}
-    space = {name: known.get(name) or getattr(torch.ops.gnnlab, name).default._op for name in code.kernels}
-    exec(compile(source, place, "exec"), space)
-    return space["run"]
+    def code(
+        self,
+        given: tuple[tuple[Name, ...], ...],
+        results: tuple[Sequence[Tensor | None], ...],
+        flat: tuple[Name | None, ...] = (),
+    ) -> Code | None:
+        """The lines so far; None if there is a value in them that no word stands for."""
+        said = tuple(map(self.say, results))
+        return Code(given, tuple(self.lines), said, flat) if self.complete else None

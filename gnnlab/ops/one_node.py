@@ -21,8 +21,8 @@ from torch.utils._pytree import tree_leaves
 from gnnlab.batch import Batch
 from gnnlab.ops import backend
 from gnnlab.ops.batchnorm import is_synchronised
-from gnnlab.ops.draft import Draft, forward_code
-from gnnlab.ops.replay import PLACE, Known, Program, Ran, Replayed, backward_code, kind, unpacked
+from gnnlab.ops.draft import Draft
+from gnnlab.ops.replay import PLACE, Known, Program, Ran, Replayed, backward_code, forward_code, kind
 from gnnlab.ops.tape import Foreign, Tape, heard_by, recorded_on, recording
 
 States = tuple[Tensor, Tensor | None]
@@ -98,7 +98,7 @@ class _Recorded(_SingleLevelFunction):
         ctx.set_materialize_grads(False)
         if ctx.code is not None:  # save what the program will, as checkpoints expect
             named = dict(zip(ctx.code.flat, saved, strict=True))
-            saved = [named[name] for name in ctx.code.saved]
+            saved = [named[name] for name in ctx.code.results[1]]
         ctx.save_for_backward(*saved)
         return states
 
@@ -106,13 +106,12 @@ class _Recorded(_SingleLevelFunction):
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         if ctx.code is None:
             return None, None, None, None, *ctx.ran.play(ctx.saved_tensors, grads)
-        saved = unpacked(ctx.code, ctx.batch, ctx.batch.makers, ctx.saved_tensors)
-        result, code = backward_code(Draft(ctx.batch, "t"), ctx.code, ctx.ran, saved, grads)
+        result, code = backward_code(ctx.batch, ctx.code, ctx.ran, ctx.saved_tensors, grads)
         ctx.known.tries -= code is None
         if code is not None and not ctx.settled:
             ctx.settled = True
             arrive = tuple(grad is not None for grad in grads)
-            arguments = ctx.code, code, ctx.known, dict(ctx.batch.makers), ctx.ran, arrive
+            arguments = (ctx.code, code), ctx.known, dict(ctx.batch.makers), ctx.ran, arrive
             ctx.known.settle(ctx.of, (ctx.code, code), lambda: Program(*arguments))
         return None, None, None, None, *result
 

@@ -27,6 +27,11 @@ def fresh_seed(device: torch.device) -> Tensor:
     return seed
 
 
+def fresh_seeds(count: int) -> tuple[Tensor, ...]:
+    """What so many calls of `fresh_seed` would give on the CPU."""
+    return torch.randint(2**63 - 1, (count,)).split(1) if count else ()
+
+
 def threshold(p: float) -> int:
     """round(65536 p): an element is kept if its 16 bits are at least this."""
     return int(p * 65536 + 0.5)

@@ -1,7 +1,7 @@
 """A layer's kernels without the layer: what Python does between two of them, done once.
 
 A layer that did the same in two recordings (`gnnlab.ops.one_node`) does so again while nothing in it changes. Its
-forward and its backward are then functions of one line a kernel (`gnnlab.ops.draft`). Before every call
+forward and its backward are then code of one line a kernel (`gnnlab.ops.draft`). Before every call
 `Known.current` looks whether the layer is what it was, and `kind` says which program its states are for.
 """
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
 from itertools import chain
-from operator import eq, is_
+from operator import is_
 from typing import Any
 
 import torch
@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from torch.autograd.function import _SingleLevelFunction
 
 from gnnlab.batch import Batch
-from gnnlab.ops.draft import Code, Draft, compiled, listed
+from gnnlab.ops.draft import Code, Draft, Name
+from gnnlab.ops.player import player
 from gnnlab.ops.tape import Listener, Step, heard_by, refuse_second_order
 
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
@@ -65,41 +66,52 @@ class Ran:
         return slots[: self.num_given]
 
 
+def forward_code(
+    draft: Draft,
+    given: tuple[tuple[Name, ...], ...],
+    states: Sequence[Tensor | None],
+    saved: Sequence[Tensor | None],
+) -> Code | None:
+    """The forward of a recording, from what the layer was given and its buffers; None if it cannot be code."""
+    flat = draft.say(saved)
+    names = {name: tensor for name, tensor in zip(flat, saved, strict=True) if name and name.isidentifier()}
+    return draft.code(given, (states, tuple(names.values())), flat)
+
+
 def backward_code(
-    draft: Draft, forward: Code, ran: Ran, saved: Sequence[Tensor | None], grads: Sequence[Tensor | None]
+    batch: Batch, forward: Code, ran: Ran, saved: Sequence[Tensor | None], grads: Sequence[Tensor | None]
 ) -> tuple[list[Tensor | None], Code | None]:
     """The gradients of what was given, from those of the outputs, and the code that has found them."""
-    draft.call(saved, forward.flat)
-    arrived = listed(draft.call(grads, "d"))
+    draft, names = Draft(batch, "t"), forward.results[1]
+    kept = unpacked(forward, batch, batch.makers, saved)
+    given = draft.call(saved, names), draft.call(grads, "d")
     with heard_by(draft.heard):
-        result = ran.play(saved, grads, draft.heard)
-    last, first = listed(draft.say(result)), [f"{listed(forward.saved)} = saved", f"{arrived} = grads"]
-    source = draft.function("batch, makers, saved, grads", first, last)
-    return result, Code(source, frozenset(draft.kernels)) if draft.complete else None
+        result = ran.play(kept, grads, draft.heard)
+    return result, draft.code(given, (result,))
 
 
-def unpacked(forward: Code, batch: Batch, makers: dict, saved: Sequence[Tensor]) -> list[Tensor | None]:
+def unpacked(forward: Code, batch: Batch, makers: dict, saved: Sequence[Tensor | None]) -> list[Tensor | None]:
     """What the steps have saved, one after the other, from what is kept of it."""
-    space = {"batch": batch, "makers": makers, **dict(zip(forward.saved, saved, strict=True))}
-    return [eval(name, space) for name in forward.flat]
+    space = {"batch": batch, "makers": makers, **dict(zip(forward.results[1], saved, strict=True))}
+    return [None if name is None else eval(name, space) for name in forward.flat]
 
 
 class Program:
     """A layer as two functions, for one kind of states. `arrive`: which outputs got a gradient when it was recorded."""
 
     def __init__(
-        self, forward: Code, backward: Code, known: "Known", makers: dict, ran: Ran, arrive: tuple[bool, ...]
+        self, codes: tuple[Code, Code], known: "Known", makers: dict, ran: Ran, arrive: tuple[bool, ...]
     ) -> None:
-        self.forward, self.backward = compiled(forward), compiled(backward)
-        self.code, self.buffers, self.makers = forward, known.buffers, makers
+        self.forward, self.backward = map(player, codes)
+        self.codes, self.buffers, self.makers = codes, known.buffers, makers
         self.ran, self.arrive = ran, arrive
 
     def grads(self, batch: Batch, saved: Sequence[Tensor], grads: Sequence[Tensor | None]) -> Sequence[Tensor | None]:
         """The gradients of what was given; step by step where others arrive than those that the code is for."""
         if tuple([grad is not None for grad in grads]) == self.arrive:
             with torch._C._AutoDispatchBelowAutograd():
-                return self.backward(batch, self.makers, saved, grads)
-        return self.ran.play(unpacked(self.code, batch, self.makers, saved), grads)
+                return self.backward(batch, self.makers, saved, grads)[0]
+        return self.ran.play(unpacked(self.codes[0], batch, self.makers, saved), grads)
 
 
 class Known:
@@ -113,10 +125,11 @@ class Known:
         before, vars(layer)[PLACE] = vars(layer).get(PLACE), self
         modules = list(layer.modules())
         self.parameters, self.buffers = tuple(layer.parameters()), tuple(layer.buffers())
-        self.attributes, self.types = [vars(module) for module in modules], [type(module) for module in modules]
+        self.attributes, self.types = [vars(module) for module in modules], {type(module) for module in modules}
         self.parts = [part for each in modules for part in (each._parameters, each._buffers, each._modules)]
         self.hooks = [getattr(module, name) for module in modules for name in HOOKS]
-        self.told, self.state, self.hooked = list(self._told()), list(self._state()), self._hooked()
+        self.told = [dict(own) for own in self.attributes]
+        self.counts, self.state, self.hooked = list(map(len, self.parts)), list(self._state()), self._hooked()
         self.recorded: set[tuple] = set()
         self.foreign: set[tuple] = set()
         packages = ("gnnlab.", "torch.")
@@ -135,19 +148,15 @@ class Known:
         """Whether all attributes, parameters, buffers and modules in it are what they were, and as free of hooks."""
         if self.attributes[0] is not vars(layer):  # a shallow copy
             return False
-        now = list(self._state())
-        same = len(now) == len(self.state) and all(map(is_, now, self.state)) and self._hooked() == self.hooked
-        try:
-            return same and all(map(eq, self._told(), self.told))
+        if list(map(len, self.parts)) != self.counts or not all(map(is_, self._state(), self.state)):
+            return False
+        try:  # what was set anew to the same value is the same
+            return self.attributes == self.told and self._hooked() == self.hooked
         except (RuntimeError, ValueError):  # a new tensor or array as an attribute: it is equal in many ways
             return False
 
     def _hooked(self) -> bool:
         return any(self.hooks) or any(p._backward_hooks or p._post_accumulate_grad_hooks for p in self.parameters)
-
-    def _told(self) -> Iterator[tuple]:
-        """The attributes of each module: what was set anew to the same value is the same."""
-        return map(tuple, map(dict.values, self.attributes))
 
     def _state(self) -> Iterator[Any]:
         """Its parameters, buffers and modules, which parameters are trained, and what the modules run."""

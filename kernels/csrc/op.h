@@ -51,20 +51,24 @@ inline std::optional<Tensor> dense(const std::optional<Tensor>& t) {
 template <class T> const T* read(const std::optional<Tensor>& t) { return t.has_value() ? read<T>(*t) : nullptr; }
 
 // A dense tensor of unwritten memory on the device of `like`. torch::stable::new_empty takes the dispatcher twice.
-inline Tensor new_empty(const Tensor& like, std::initializer_list<int64_t> sizes, ScalarType type) {
+inline Tensor new_empty(const Tensor& like, const int64_t* sizes, int64_t dims, ScalarType type) {
   int64_t strides[8], stride = 1;
-  STD_TORCH_CHECK(sizes.size() <= 8, "new_empty: more than 8 dimensions");
-  for (size_t d = sizes.size(); d-- > 0; stride *= std::max<int64_t>(1, sizes.begin()[d])) strides[d] = stride;
+  STD_TORCH_CHECK(dims <= 8, "new_empty: more than 8 dimensions");
+  for (int64_t d = dims; d-- > 0; stride *= std::max<int64_t>(1, sizes[d])) strides[d] = stride;
   int32_t kind;
   TORCH_ERROR_CODE_CHECK(aoti_torch_get_device_type(like.get(), &kind));
   AtenTensorHandle made;
-  TORCH_ERROR_CODE_CHECK(aoti_torch_empty_strided(static_cast<int64_t>(sizes.size()), sizes.begin(), strides,
-                                                         static_cast<int32_t>(type), kind, like.get_device_index(), &made));
+  TORCH_ERROR_CODE_CHECK(aoti_torch_empty_strided(dims, sizes, strides, static_cast<int32_t>(type), kind,
+                                                  like.get_device_index(), &made));
   return Tensor(made);
+}
+inline Tensor new_empty(const Tensor& like, std::initializer_list<int64_t> sizes, ScalarType type) {
+  return new_empty(like, sizes.begin(), static_cast<int64_t>(sizes.size()), type);
 }
 inline Tensor new_empty(const Tensor& like, std::initializer_list<int64_t> sizes) {
   return new_empty(like, sizes, like.scalar_type());
 }
+inline Tensor new_like(const Tensor& t) { return new_empty(t, t.sizes().data(), t.dim(), t.scalar_type()); }
 
 // Whether t is of this type and these sizes, of which kAny is any; what is absent is.
 constexpr int64_t kAny = -1;
@@ -102,6 +106,7 @@ inline Tensor new_index(const Tensor& like, std::initializer_list<int64_t> sizes
 #ifdef __CUDACC__
 #include "cuda/rows.cuh"
 #else
+#include "cpu/instructions.h"
 #include "cpu/rows.h"
 #endif
 
@@ -114,6 +119,7 @@ inline Tensor new_index(const Tensor& like, std::initializer_list<int64_t> sizes
   STABLE_TORCH_LIBRARY_IMPL(gnnlab, CUDA, m) { m.impl(#function, TORCH_BOX(&gnnlab::function)); }
 #else
 #define GNNLAB_OP(function, signature)                                            \
-  STABLE_TORCH_LIBRARY_FRAGMENT(gnnlab, m) { m.def(#function signature); }        \
-  STABLE_TORCH_LIBRARY_IMPL(gnnlab, CPU, m) { m.impl(#function, TORCH_BOX(&gnnlab::function)); }
+  STABLE_TORCH_LIBRARY_FRAGMENT(gnnlab, m) { m.def(#function signature); }                          \
+  STABLE_TORCH_LIBRARY_IMPL(gnnlab, CPU, m) { m.impl(#function, TORCH_BOX(&gnnlab::function)); } \
+  [[maybe_unused]] static const bool is_instruction_##function = gnnlab::enlist<&gnnlab::function>(#function, &gnnlab::function);
 #endif

@@ -75,12 +75,15 @@ template <class A> struct RegOf {
 };
 template <class A> using Reg = typename RegOf<A>::type;
 
+// `a` in all lanes. 0 + a would be computed, lest -0 become 0; a - 0 is a, and the load itself fills the lanes.
+template <class A> HD Reg<A> splat(A a) { return a - Reg<A>{}; }
+
 template <class A, int K> struct Vec {
   static constexpr int lanes = RegOf<A>::lanes;
   Reg<A> r[K];
   Vec() = default;
   HD Vec(A a) {
-    for (int k = 0; k < K; ++k) r[k] = Reg<A>{} + a;
+    for (int k = 0; k < K; ++k) r[k] = splat(a);
   }
 };
 
@@ -143,14 +146,14 @@ template <class A, int K> HD Vec<A, K> sqrt_(const Vec<A, K>& a) {
 HD Reg<float> exp_register(Reg<float> x) {
   using R = Reg<float>;
   typedef int32_t N __attribute__((vector_size(kRegister)));
-  const R big = R{} + 88.72283935546875f, small = R{} - 87.3365478515625f;
+  const R big = splat(88.72283935546875f), small = splat(-87.3365478515625f);
   R c = x > big ? big : x;
   c = c < small ? small : c;
   R shifted = c * 1.44269504088896341f + 12582912.0f;  // 1.5 * 2^23: rounds to an integer
   N n = (N)shifted - 0x4B400000;
   R whole = shifted - 12582912.0f;
   R r = c - whole * 0.693359375f + whole * 2.12194440e-4f;
-  R p = R{} + 1.9875691500e-4f;
+  R p = splat(1.9875691500e-4f);
   p = p * r + 1.3981999507e-3f;
   p = p * r + 8.3334519073e-3f;
   p = p * r + 4.1665795894e-2f;
@@ -159,7 +162,7 @@ HD Reg<float> exp_register(Reg<float> x) {
   p = p * (r * r) + r + 1.0f;
   N half = n >> 1;  // in two steps, so that 2^128 is not needed where the result is finite
   R y = p * (R)((half + 127) << 23) * (R)((n - half + 127) << 23);
-  y = x > big ? R{} + INFINITY : y;
+  y = x > big ? splat(INFINITY) : y;
   y = x < small ? R{} : y;
   return x != x ? x : y;
 }

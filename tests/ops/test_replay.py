@@ -24,7 +24,6 @@ from gnnlab.nn.mixer.attention import Attention
 from gnnlab.ops import backend
 from gnnlab.ops.batchnorm import BatchNorm, synchronised
 from gnnlab.ops.one_node import one_node
-from gnnlab.ops.replay import PLACE
 from gnnlab.padding import Padding
 from tests.ops.layers import DIM, LAYERS, assert_same, batch, both, is_replayed, learnt, op_by_op, states, step, x_alone
 
@@ -176,12 +175,6 @@ def test_a_layer_is_freed_and_its_copies_know_nothing() -> None:
     del copied
     gc.collect()
     assert there() is None
-
-
-def test_what_kernels_make_is_dropped_after_its_last_use() -> None:
-    layer = learnt(LAYERS["gps"]())
-    (program,) = vars(layer)[PLACE].programs.values()
-    assert "del v" in program.code.source
 
 
 def wider(layer: GPSLayer) -> None:

@@ -79,7 +79,7 @@ HD Reg<float> exp2_register(Reg<float> x) {
   using R = Reg<float>;
   const __m512 n = _mm512_roundscale_ps((__m512)x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
   const R r = x - (R)n;
-  R p = R{} + 1.3276472168e-3f;
+  R p = splat(1.3276472168e-3f);
   p = p * r + 9.6755413310e-3f;
   p = p * r + 5.5507132729e-2f;
   p = p * r + 2.4022119724e-1f;

@@ -17,7 +17,7 @@ struct Dropout {
     if (!keep) return;
     using A = Acc<T>;
     constexpr int lanes = RegOf<A>::lanes, run = 32 * kGroup;
-    const Reg<A> scale = Reg<A>{} + static_cast<A>(keep->scale());
+    const Reg<A> scale = splat(static_cast<A>(keep->scale()));
     uint32_t bits[(run / kGroup + 1) * 4 + 1];
     for (int64_t begin = 0; begin < n; begin += run) {
       const int64_t count = std::min<int64_t>(run, n - begin), offset = (first + begin) % kGroup;

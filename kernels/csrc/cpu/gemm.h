@@ -29,7 +29,7 @@ HD void tile(const A* a, int64_t row, int64_t column, int64_t depth, const A* b,
     for (int r = 0; r < R; ++r) load_register(right[r], b + k * b_row + r * RegOf<A>::lanes);
 #pragma GCC unroll 8
     for (int m = 0; m < M; ++m) {
-      const Reg<A> left = Reg<A>{} + a[m * row + k * column];
+      const Reg<A> left = splat(a[m * row + k * column]);
 #pragma GCC unroll 4
       for (int r = 0; r < R; ++r) c[m][r] += left * right[r];
     }

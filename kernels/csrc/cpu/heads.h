@@ -30,7 +30,7 @@ template <class T> struct PerHead {
 
   template <class S> HD Reg<A> load_register(const S* p, int64_t at) const {
     const int64_t first = head[at];
-    if (head[at + lanes - 1] == first) return Reg<A>{} + widen(p[first]);
+    if (head[at + lanes - 1] == first) return splat<A>(widen(p[first]));
     Reg<A> some;
     load_part<S>(some, p + first, static_cast<int>(std::min<int64_t>(lanes, heads - first)));
     Reg<IntOf<A>> from;

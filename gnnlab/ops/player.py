@@ -1,0 +1,114 @@
+"""Code (`gnnlab.ops.draft`) as a function: all its kernels in one call of C++ (`kernels/csrc/cpu/program.cpp`).
+
+What Python and torch's dispatcher do for a kernel takes as long as many a kernel does. Where something watches every
+kernel, as torch's profiler and dispatch modes do, Python calls them one by one, with the same results.
+"""
+
+import struct
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gnnlab.batch import Batch
+from gnnlab.ops.draft import Code, Line, Name, Word
+from gnnlab.ops.random import fresh_seed, fresh_seeds
+
+Groups = tuple[tuple[Tensor | None, ...], ...]
+Player = Callable[..., Groups]
+"""player(batch, makers, *groups of tensors): the groups of a code's results."""
+CPU = torch.device("cpu")
+
+
+@lru_cache(maxsize=256)
+def player(code: Code) -> Player:
+    """`code` in one call, or one by one where each kernel is watched."""
+    fast, watched = in_one_call(code), one_by_one(code)
+
+    def play(batch: Batch, makers: dict, *groups: Sequence[Tensor | None]) -> Groups:
+        is_watched = torch.autograd._profiler_enabled() or torch._C._len_torch_dispatch_stack()
+        return (watched if is_watched else fast)(batch, makers, *groups)
+
+    return play
+
+
+def one_by_one(code: Code) -> Player:
+    """`code` with its kernels called from Python."""
+
+    def play(batch: Batch, makers: dict, *groups: Sequence[Tensor | None]) -> Groups:
+        known: dict[Name, Any] = {"batch": batch, "makers": makers}
+        for names, tensors in zip(code.given, groups, strict=True):
+            known.update(zip(names, tensors, strict=True))
+        for line in code.lines:
+            args = [eval(arg, known) if isinstance(arg, Name) else arg for arg in line.args]
+            out = fresh_seed(CPU) if line.kernel == "fresh_seed" else _kernel(line.kernel)(*args)
+            known.update(zip(line.made, out if isinstance(out, tuple | list) else (out,), strict=False))
+        return tuple(tuple([None if name is None else eval(name, known) for name in group]) for group in code.results)
+
+    return play
+
+
+def in_one_call(code: Code) -> Player:
+    """`code` as a function of one call of C++."""
+    seeds = [line.made[0] for line in code.lines if line.kernel == "fresh_seed"]
+    lines = [line for line in code.lines if line.kernel != "fresh_seed"]
+    made = {name for line in lines for name in line.made}
+    outside = [name for name in dict.fromkeys(_names(lines)) if name not in made]
+    returned = list(dict.fromkeys(name for group in code.results for name in group if name in made))
+
+    groups = (*code.given, seeds, returned)
+    titles = *(f"given{i}" for i in range(len(code.given))), "seeds", "made"
+    where = {name: f"{title}[{i}]" for title, names in zip(titles, groups, strict=True) for i, name in enumerate(names)}
+    results = [_tuple(where.get(name, name) if name else "None" for name in group) for group in code.results]
+    source = f"""def play(batch, makers, {", ".join(titles[:-2])}):
+    seeds = fresh_seeds({len(seeds)})
+    made = call([{", ".join(where.get(name, name) for name in outside)}], words)
+    return {_tuple(results)}
+"""
+    words = torch.tensor(list(encoded(lines, outside, returned)))
+    space = {"call": torch.ops.gnnlab.play.default._op, "words": words, "fresh_seeds": fresh_seeds}
+    exec(source, space)
+    return space["play"]
+
+
+def encoded(lines: Sequence[Line], outside: Sequence[Name], returned: Sequence[Name]) -> Iterator[int]:
+    """The words of a program that is given the tensors of `outside`."""
+    made = [name for line in lines for name in line.made]
+    slots = {name: 1 + i for i, name in enumerate([*outside, *made])}
+    yield from (1 + len(slots), len(returned), *(slots[name] for name in returned))
+    kept, rest = set(returned), list[list[int]]()
+    for line in reversed(lines):
+        names = dict.fromkeys(name for name in (*_names([line]), *line.made) if name in slots and name not in kept)
+        kept |= names.keys()
+        number = torch.ops.gnnlab.instruction(line.kernel)
+        assert number >= 0, f"{line.kernel} is no instruction"
+        kinds = [argument.type for argument in _kernel(line.kernel)._schema.arguments]
+        words = [_word(arg, str(kind), slots) for arg, kind in zip(line.args, kinds, strict=True)]
+        rest.append(
+            [number, *words, *(slots[name] for name in line.made), len(names), *(slots[name] for name in names)]
+        )
+    for words in reversed(rest):
+        yield from words
+
+
+def _word(arg: Word, kind: str, slots: dict[Name, int]) -> int:
+    """The slot of a tensor, 0 for none; a whole number; the bits of a double."""
+    if arg is None:
+        return 0
+    if isinstance(arg, Name):
+        return slots[arg]
+    return struct.unpack("q", struct.pack("d", arg))[0] if kind == "float" else int(arg)
+
+
+def _tuple(names: Iterable[str]) -> str:
+    return f"({''.join(f'{name}, ' for name in names)})"
+
+
+def _names(lines: Sequence[Line]) -> Iterator[Name]:
+    return (arg for line in lines for arg in line.args if isinstance(arg, Name))
+
+
+def _kernel(name: str) -> Any:
+    return getattr(torch.ops.gnnlab, name).default

@@ -1,0 +1,54 @@
+// A straight line of kernels in one call: what gnnlab/ops/player.py has put into words.
+#include "../op.h"
+
+namespace gnnlab {
+
+// The number by which a program calls a kernel, -1 if it cannot.
+int64_t instruction(std::string name) {
+  const auto& all = instructions();
+  const auto found = std::find_if(all.begin(), all.end(), [&](const Instruction& one) { return one.name == name; });
+  return found == all.end() ? -1 : found - all.begin();
+}
+
+// Words: how many slots there are; how many tensors are returned and their slots; then the instructions, each with its
+// number, its words, how many slots are empty from then on, and which. Slot 0 is empty, those after it hold `given`.
+std::vector<Tensor> play(std::vector<Tensor> given, const Tensor& words) {
+  const int64_t *at = read<int64_t>(words), *end = at + words.size(0);
+  Slots slots(*at++);
+  std::move(given.begin(), given.end(), slots.begin() + 1);
+  const int64_t count = *at++, *returned = at;
+  for (at += count; at < end;) {
+    const Instruction& one = instructions()[*at++];
+    one.run(at, slots);
+    at += one.words;
+    for (int64_t done = *at++; done > 0; --done) slots[*at++].reset();
+  }
+  std::vector<Tensor> out;
+  out.reserve(count);
+  for (int64_t i = 0; i < count; ++i) out.push_back(*slots[returned[i]]);
+  return out;
+}
+
+// The sum of two gradients.
+Tensor add(const Tensor& a_, const Tensor& b_) {
+  const Tensor a = dense(a_), b = dense(b_);
+  const int64_t n = a.numel();
+  STD_TORCH_CHECK(b.numel() == n && a.scalar_type() == b.scalar_type(), "add: expected two tensors of one shape and type");
+  Tensor sum = new_like(a);
+  by_float(a, "add", [&](auto t) {
+    using T = typename decltype(t)::type;
+    const T *x = read<T>(a), *y = read<T>(b);
+    T* to = write<T>(sum);
+    parallel(n, n, [&](int64_t first, int64_t last) {
+      for (int64_t i = first; i < last; ++i) to[i] = static_cast<T>(widen(x[i]) + widen(y[i]));
+    });
+  });
+  return sum;
+}
+
+}  // namespace gnnlab
+
+STABLE_TORCH_LIBRARY_FRAGMENT(gnnlab, m) { m.def("instruction(str name) -> int"); }
+STABLE_TORCH_LIBRARY_IMPL(gnnlab, CompositeExplicitAutograd, m) { m.impl("instruction", TORCH_BOX(&gnnlab::instruction)); }
+GNNLAB_OP(play, "(Tensor[] given, Tensor words) -> Tensor[]")
+GNNLAB_OP(add, "(Tensor a, Tensor b) -> Tensor")

@@ -13,7 +13,7 @@ from gnnlab.batch import Batch
 from gnnlab.encodings.base import Encoding
 from gnnlab.errors import UsageError
 from gnnlab.nn.linear import Linear
-from gnnlab.ops import backend
+from gnnlab.ops import backend, embed
 from gnnlab.ops import dropout as dropped
 from gnnlab.ops.sparse_linear import sparse, sparse_linear
 from gnnlab.spec import Feature, GraphSpec
@@ -57,7 +57,7 @@ class FeatureEmbedding(nn.Module):
         """`value` [rows, …], or None where the data has no such feature."""
         if self.kind == "categorical":
             assert value is not None
-            return self.table(value + self.first).sum(1)
+            return embed(value, self.table.weight, self.first)
         if self.kind == "none":
             value = self.linear.weight.new_ones(rows, 1)
         return self.linear(value)

@@ -10,6 +10,7 @@ from gnnlab.ops.attention import attention
 from gnnlab.ops.dot_logits import dot_logits, dot_products
 from gnnlab.ops.dropout import dropout
 from gnnlab.ops.edge_softmax import edge_softmax_sum, gat
+from gnnlab.ops.embed import embed
 from gnnlab.ops.gated import gated
 from gnnlab.ops.gatv2_logits import gatv2_logits
 from gnnlab.ops.gine import gine
@@ -33,6 +34,7 @@ __all__ = [
     "dot_products",
     "dropout",
     "edge_softmax_sum",
+    "embed",
     "gat",
     "gated",
     "gatv2_logits",

@@ -1,6 +1,7 @@
 """AdamW's step and the clipping before it, for all parameters in one call each."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from operator import attrgetter
 from typing import Any
 
 import torch
@@ -66,6 +67,5 @@ def clip_grad_norm_(parameters: Sequence[nn.Parameter], max_norm: float) -> Tens
 
 
 def _served(tensors: Sequence[Tensor], op: str) -> bool:
-    kinds = {(tensor.device, tensor.dtype): tensor for tensor in tensors}
-    contiguous = all(tensor.is_contiguous() for tensor in tensors)
-    return contiguous and all(fused(tensor, op) for tensor in kinds.values())
+    kinds = dict(zip(map(attrgetter("device", "dtype"), tensors), tensors, strict=True))
+    return all(map(Tensor.is_contiguous, tensors)) and all(fused(tensor, op) for tensor in kinds.values())

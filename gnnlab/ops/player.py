@@ -28,7 +28,7 @@ def player(code: Code) -> Player:
     fast, watched = in_one_call(code), one_by_one(code)
 
     def play(batch: Batch, makers: dict, *groups: Sequence[Tensor | None]) -> Groups:
-        is_watched = torch.autograd._profiler_enabled() or torch._C._len_torch_dispatch_stack()
+        is_watched = torch._C._autograd._profiler_enabled() or torch._C._len_torch_dispatch_stack()
         return (watched if is_watched else fast)(batch, makers, *groups)
 
     return play
@@ -67,30 +67,43 @@ def in_one_call(code: Code) -> Player:
     made = call([{", ".join(where.get(name, name) for name in outside)}], words)
     return {_tuple(results)}
 """
-    words = torch.tensor(list(encoded(lines, outside, returned)))
+    words = torch.tensor(encoded(lines, outside, returned))
     space = {"call": torch.ops.gnnlab.play.default._op, "words": words, "fresh_seeds": fresh_seeds}
     exec(source, space)
     return space["play"]
 
 
-def encoded(lines: Sequence[Line], outside: Sequence[Name], returned: Sequence[Name]) -> Iterator[int]:
-    """The words of a program that is given the tensors of `outside`."""
-    made = [name for line in lines for name in line.made]
-    slots = {name: 1 + i for i, name in enumerate([*outside, *made])}
-    yield from (1 + len(slots), len(returned), *(slots[name] for name in returned))
-    kept, rest = set(returned), list[list[int]]()
+def encoded(lines: Sequence[Line], outside: Sequence[Name], returned: Sequence[Name]) -> list[int]:
+    """The words of a program that is given the tensors of `outside`. A sum takes the place of a summand that ends."""
+    slots = {name: 1 + i for i, name in enumerate(outside)}
+    count, words = 1 + len(slots), list[int]()
+    for line, over in zip(lines, _over(lines, returned), strict=True):
+        kernel, made = line.kernel, line.made
+        if kernel == "add" and line.args[0] in over and line.args[0] not in outside:
+            kernel, made = "add_", ()
+            slots[line.made[0]] = slots[over.pop(over.index(line.args[0]))]
+        slots |= {name: count + i for i, name in enumerate(made)}
+        count += len(made)
+        kinds = [str(argument.type) for argument in _kernel(kernel)._schema.arguments]
+        said = [_word(arg, kind, slots) for arg, kind in zip(line.args, kinds, strict=True)]
+        words += [_number(kernel), *said, *(slots[name] for name in made), len(over), *(slots[name] for name in over)]
+    return [count, len(returned), *(slots[name] for name in returned), *words]
+
+
+def _over(lines: Sequence[Line], returned: Sequence[Name]) -> list[list[Name]]:
+    """What is not needed after each of the lines any more."""
+    over, later = list[list[Name]](), set(returned)
     for line in reversed(lines):
-        names = dict.fromkeys(name for name in (*_names([line]), *line.made) if name in slots and name not in kept)
-        kept |= names.keys()
-        number = torch.ops.gnnlab.instruction(line.kernel)
-        assert number >= 0, f"{line.kernel} is no instruction"
-        kinds = [argument.type for argument in _kernel(line.kernel)._schema.arguments]
-        words = [_word(arg, str(kind), slots) for arg, kind in zip(line.args, kinds, strict=True)]
-        rest.append(
-            [number, *words, *(slots[name] for name in line.made), len(names), *(slots[name] for name in names)]
-        )
-    for words in reversed(rest):
-        yield from words
+        names = dict.fromkeys((*_names([line]), *line.made))
+        over.append([name for name in names if name not in later])
+        later |= names.keys()
+    return over[::-1]
+
+
+def _number(kernel: str) -> int:
+    number = torch.ops.gnnlab.instruction(kernel)
+    assert number >= 0, f"{kernel} is no instruction"
+    return number
 
 
 def _word(arg: Word, kind: str, slots: dict[Name, int]) -> int:

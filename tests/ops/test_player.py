@@ -60,9 +60,14 @@ def test_code_by_hand(play: type[Player]) -> None:
 
 
 def test_words() -> None:
-    words = list(encoded(LINES[3:], ["v0", "x"], ["v3"]))
-    number = torch.ops.gnnlab.instruction("add")
-    assert words == [5, 1, 4, number, 1, 2, 3, 1, 2, number, 3, 1, 4, 2, 3, 1]
+    """A sum is new where both summands come from outside or are still needed, else in the place of the first."""
+    add, add_ = map(torch.ops.gnnlab.instruction, ("add", "add_"))
+    lines = [
+        Line("add", names, (made,)) for names, made in ((("a", "b"), "v0"), (("v0", "a"), "v1"), (("v1", "v1"), "v2"))
+    ]
+    assert encoded(lines, ["a", "b"], ["v2"]) == [4, 1, 3, add, 1, 2, 3, 1, 2, add_, 3, 1, 1, 1, add_, 3, 3, 0]
+    kept = encoded(lines[:2], ["a", "b"], ["v0", "v1"])
+    assert kept == [5, 2, 3, 4, add, 1, 2, 3, 1, 2, add, 3, 1, 4, 1, 1]
 
 
 def test_what_has_no_number_is_no_instruction() -> None:

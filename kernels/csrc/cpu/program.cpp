@@ -29,21 +29,31 @@ std::vector<Tensor> play(std::vector<Tensor> given, const Tensor& words) {
   return out;
 }
 
-// The sum of two gradients.
-Tensor add(const Tensor& a_, const Tensor& b_) {
-  const Tensor a = dense(a_), b = dense(b_);
-  const int64_t n = a.numel();
+void sum_to(Tensor& to, const Tensor& a, const Tensor& b) {
+  const int64_t n = to.numel();
   STD_TORCH_CHECK(b.numel() == n && a.scalar_type() == b.scalar_type(), "add: expected two tensors of one shape and type");
-  Tensor sum = new_like(a);
   by_float(a, "add", [&](auto t) {
     using T = typename decltype(t)::type;
     const T *x = read<T>(a), *y = read<T>(b);
-    T* to = write<T>(sum);
+    T* sum = write<T>(to);
     parallel(n, n, [&](int64_t first, int64_t last) {
-      for (int64_t i = first; i < last; ++i) to[i] = static_cast<T>(widen(x[i]) + widen(y[i]));
+      for (int64_t i = first; i < last; ++i) sum[i] = static_cast<T>(widen(x[i]) + widen(y[i]));
     });
   });
+}
+
+// The sum of two gradients.
+Tensor add(const Tensor& a_, const Tensor& b) {
+  const Tensor a = dense(a_);
+  Tensor sum = new_like(a);
+  sum_to(sum, a, dense(b));
   return sum;
+}
+
+// The same in the place of the first.
+void add_(Tensor a, const Tensor& b) {
+  STD_TORCH_CHECK(a.is_contiguous(), "add_: expected a dense tensor");
+  sum_to(a, a, dense(b));
 }
 
 }  // namespace gnnlab
@@ -52,3 +62,4 @@ STABLE_TORCH_LIBRARY_FRAGMENT(gnnlab, m) { m.def("instruction(str name) -> int")
 STABLE_TORCH_LIBRARY_IMPL(gnnlab, CompositeExplicitAutograd, m) { m.impl("instruction", TORCH_BOX(&gnnlab::instruction)); }
 GNNLAB_OP(play, "(Tensor[] given, Tensor words) -> Tensor[]")
 GNNLAB_OP(add, "(Tensor a, Tensor b) -> Tensor")
+GNNLAB_OP(add_, "(Tensor(a!) a, Tensor b) -> ()")

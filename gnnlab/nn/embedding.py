@@ -21,6 +21,14 @@ from gnnlab.spec import Feature, GraphSpec
 Merge = Literal["concat", "add"]
 
 
+class Tables(nn.Embedding):
+    """A table for each column, one below the other."""
+
+    def forward(self, input: Tensor, first: Tensor) -> Tensor:
+        """[N, d]: the sum of a row of each, of which column c's begin at row `first[c]`."""
+        return embed(input, self.weight, first)
+
+
 class FeatureEmbedding(nn.Module):
     """One feature to width `dim`.
 
@@ -37,7 +45,7 @@ class FeatureEmbedding(nn.Module):
         if feature.kind == "continuous":
             self.linear = Linear(feature.sizes[0], dim)
         elif feature.kind == "categorical":
-            self.table = nn.Embedding(sum(feature.sizes), dim)
+            self.table = Tables(sum(feature.sizes), dim)
             first = torch.tensor((0, *feature.sizes[:-1])).cumsum(0)
             self.register_buffer("first", first, persistent=False)
             if len(feature.sizes) > 1:
@@ -57,7 +65,7 @@ class FeatureEmbedding(nn.Module):
         """`value` [rows, …], or None where the data has no such feature."""
         if self.kind == "categorical":
             assert value is not None
-            return embed(value, self.table.weight, self.first)
+            return self.table(value, self.first)
         if self.kind == "none":
             value = self.linear.weight.new_ones(rows, 1)
         return self.linear(value)

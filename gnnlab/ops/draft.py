@@ -59,14 +59,14 @@ class Draft:
         self.lines: list[Line] = []
         self.complete = True
 
-    def call(self, tensors: Sequence[Tensor | None], names: str | Sequence[Name | None]) -> tuple[Name, ...]:
+    def call(self, tensors: Sequence[Tensor | None], names: str | Sequence[Name]) -> tuple[Name, ...]:
         """Names for tensors: those given, or g0, g1, … One tensor in two roles would be one for ever: no code then."""
         titles = [f"{names}{i}" for i in range(len(tensors))] if isinstance(names, str) else names
         for tensor, title in zip(tensors, titles, strict=True):
-            if tensor is not None and title is not None:
+            if tensor is not None:
                 self.complete &= self.names.setdefault(id(tensor), title) == title
         self.alive += tensors
-        return tuple(map(str, titles))
+        return tuple(titles)
 
     def heard(self, kernel: str, args: tuple, out: Any) -> None:
         """A kernel has run (see `gnnlab.ops.tape.Listener`)."""

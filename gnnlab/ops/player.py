@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import _disable_current_modes
 
 from gnnlab.batch import Batch
 from gnnlab.ops.draft import Code, Line, Name, Word
@@ -28,7 +29,7 @@ def player(code: Code) -> Player:
     fast, watched = in_one_call(code), one_by_one(code)
 
     def play(batch: Batch, makers: dict, *groups: Sequence[Tensor | None]) -> Groups:
-        is_watched = torch._C._autograd._profiler_enabled() or torch._C._len_torch_dispatch_stack()
+        is_watched = torch.autograd._profiler_enabled() or torch._C._len_torch_dispatch_stack()  # pyright: ignore[reportPrivateImportUsage]
         return (watched if is_watched else fast)(batch, makers, *groups)
 
     return play
@@ -67,14 +68,18 @@ def in_one_call(code: Code) -> Player:
     made = call([{", ".join(where.get(name, name) for name in outside)}], words)
     return {_tuple(results)}
 """
-    words = torch.tensor(encoded(lines, outside, returned))
+    with _disable_current_modes():  # it outlives them
+        words = torch.tensor(encoded(lines, outside, returned), device=CPU)
     space = {"call": torch.ops.gnnlab.play.default._op, "words": words, "fresh_seeds": fresh_seeds}
     exec(source, space)
     return space["play"]
 
 
 def encoded(lines: Sequence[Line], outside: Sequence[Name], returned: Sequence[Name]) -> list[int]:
-    """The words of a program that is given the tensors of `outside`. A sum takes the place of a summand that ends."""
+    """The words of a program that is given the tensors of `outside`.
+
+    A sum takes the place of a summand that ends: what a kernel returns is dense, and shares no memory with anything.
+    """
     slots = {name: 1 + i for i, name in enumerate(outside)}
     count, words = 1 + len(slots), list[int]()
     for line, over in zip(lines, _over(lines, returned), strict=True):
@@ -101,8 +106,8 @@ def _over(lines: Sequence[Line], returned: Sequence[Name]) -> list[list[Name]]:
 
 
 def _number(kernel: str) -> int:
-    number = torch.ops.gnnlab.instruction(kernel)
-    assert number >= 0, f"{kernel} is no instruction"
+    if (number := torch.ops.gnnlab.instruction(kernel)) < 0:
+        raise ValueError(f"{kernel} is no instruction")
     return number
 
 

@@ -29,7 +29,7 @@ def fresh_seed(device: torch.device) -> Tensor:
 
 def fresh_seeds(count: int) -> tuple[Tensor, ...]:
     """What so many calls of `fresh_seed` would give on the CPU."""
-    return torch.randint(2**63 - 1, (count,)).split(1) if count else ()
+    return torch.randint(2**63 - 1, (count,), device="cpu").split(1) if count else ()
 
 
 def threshold(p: float) -> int:

@@ -82,7 +82,7 @@ def backward_code(
     batch: Batch, forward: Code, ran: Ran, saved: Sequence[Tensor | None], grads: Sequence[Tensor | None]
 ) -> tuple[list[Tensor | None], Code | None]:
     """The gradients of what was given, from those of the outputs, and the code that has found them."""
-    draft, names = Draft(batch, "t"), forward.results[1]
+    draft, names = Draft(batch, "t"), [name for name in forward.results[1] if name]
     kept = unpacked(forward, batch, batch.makers, saved)
     given = draft.call(saved, names), draft.call(grads, "d")
     with heard_by(draft.heard):

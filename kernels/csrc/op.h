@@ -113,13 +113,15 @@ inline Tensor new_index(const Tensor& like, std::initializer_list<int64_t> sizes
 // The edges of a batch in a schema: gnnlab.batch.Edges.
 #define GNNLAB_EDGES "Tensor rowptr, Tensor source, Tensor target, Tensor colptr, Tensor transpose, Tensor out_target"
 
-// GNNLAB_OP(function, "(Tensor x) -> Tensor"): the op gnnlab::function, on the device this file is compiled for.
+// GNNLAB_OP(function, "(Tensor x) -> Tensor"): the op gnnlab::function, on the device this file is compiled for; on a CPU
+// an instruction of programs too.
 #ifdef __CUDACC__
 #define GNNLAB_OP(function, signature) \
   STABLE_TORCH_LIBRARY_IMPL(gnnlab, CUDA, m) { m.impl(#function, TORCH_BOX(&gnnlab::function)); }
 #else
-#define GNNLAB_OP(function, signature)                                            \
-  STABLE_TORCH_LIBRARY_FRAGMENT(gnnlab, m) { m.def(#function signature); }                          \
+#define GNNLAB_OP(function, signature)                                                           \
+  STABLE_TORCH_LIBRARY_FRAGMENT(gnnlab, m) { m.def(#function signature); }                       \
   STABLE_TORCH_LIBRARY_IMPL(gnnlab, CPU, m) { m.impl(#function, TORCH_BOX(&gnnlab::function)); } \
-  [[maybe_unused]] static const bool is_instruction_##function = gnnlab::enlist<&gnnlab::function>(#function, &gnnlab::function);
+  [[maybe_unused]] static const bool function##_is_instruction =                                 \
+      gnnlab::enlist<&gnnlab::function>(#function, &gnnlab::function);
 #endif

@@ -57,3 +57,27 @@ def test_unsigned_values() -> None:
     value = torch.tensor([[1, 0, 4]], dtype=torch.uint8)
     table = torch.randn(9, 2)
     assert torch.equal(embed(value, table, FIRST), embed(value.long(), table, FIRST))
+
+
+@pytest.mark.skipif(not backend.load(), reason="the kernels cannot be built here")
+def test_no_row_before_the_table() -> None:
+    with pytest.raises(RuntimeError, match="begins at row -3"):
+        embed(torch.zeros(1, 1, dtype=torch.long), torch.zeros(9, 2), torch.tensor([-3]))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_threads_share_the_features_of_many_rows(dtype: torch.dtype) -> None:
+    value = torch.stack([torch.arange(3000) % size for size in SIZES], 1)
+    table, grad = torch.randn(sum(SIZES), 70).to(dtype).requires_grad_(), torch.randn(3000, 70).to(dtype)
+    before, left = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            out = embed(value, table, FIRST)
+            left.append((out, *torch.autograd.grad(out, table, grad)))
+    finally:
+        torch.set_num_threads(before)
+    assert all(torch.equal(one, two) for one, two in zip(*left, strict=True))
+    wide = table.double().detach().requires_grad_()
+    (exact,) = torch.autograd.grad(reference(value, wide, FIRST), wide, grad.double())
+    torch.testing.assert_close(left[0][1].double(), exact, rtol=1e-2 if dtype == torch.bfloat16 else 1e-4, atol=1e-3)

@@ -1,10 +1,11 @@
 """Code played in one call of C++ is what its kernels do one by one, called from Python."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -43,7 +44,7 @@ def test_lines_as_text() -> None:
 
 
 @pytest.mark.parametrize("play", [in_one_call, one_by_one])
-def test_code_by_hand(play: type[Player]) -> None:
+def test_code_by_hand(play: Callable[[Code], Player]) -> None:
     torch.manual_seed(0)
     x, w = given()
     (v3, none), (same, seed, v0, t1) = play(CODE)(batch(), {}, (x, w))
@@ -73,7 +74,7 @@ def test_words() -> None:
 def test_what_has_no_number_is_no_instruction() -> None:
     assert torch.ops.gnnlab.instruction("nonsense") == -1
     assert torch.ops.gnnlab.instruction("adamw_") == -1
-    with pytest.raises(AssertionError, match="clip_ is no instruction"):
+    with pytest.raises(ValueError, match="clip_ is no instruction"):
         in_one_call(Code((("x",),), (Line("clip_", ("x", 1.0), ("v0",)),), (("v0",),)))
 
 
@@ -152,6 +153,34 @@ def test_dispatch_modes_see_each_kernel() -> None:
         step(layer, one_node, batch())
     assert {"gnnlab::attention", "gnnlab::attention_backward", "gnnlab::norm"} <= names.seen
     assert "gnnlab::play" not in names.seen
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_sums(dtype: torch.dtype, threads: int) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        a, b = torch.randn(1000, 70).to(dtype), torch.randn(70, 1000).to(dtype).T
+        expected = a + b
+        assert torch.equal(torch.ops.gnnlab.add(a, b), expected)
+        torch.ops.gnnlab.add_(a, b)
+        assert torch.equal(a, expected)
+    finally:
+        torch.set_num_threads(before)
+    with pytest.raises(RuntimeError, match="one shape and type"):
+        torch.ops.gnnlab.add(a, a.T)
+
+
+def test_a_default_device_and_modes_change_nothing() -> None:
+    layer, graphs = learnt(LAYERS["gps"]()), batch()
+    given_states = states(graphs)
+    with torch.device("meta"):
+        one_node(layer, *given_states, graphs)[0].sum().backward()
+    code = Code(CODE.given, LINES[:2], (("v0",),))
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        player(code)
+    player(code)(graphs, {}, given())
 
 
 def test_a_player_is_made_once() -> None:

@@ -109,7 +109,8 @@ template <class T> Packed<Acc<T>> packed(const T* from, int64_t rows, int64_t co
 template <class T> Packed<Acc<T>> packed_transpose(const T* from, int64_t rows, int64_t columns) {
   const int64_t wide = whole_registers<Acc<T>>(rows);
   auto to = unwritten<Acc<T>>(columns * wide);
-  for (int64_t at = 0; at < rows * columns; at += kRegister / sizeof(T)) __builtin_prefetch(from + at);
+  // It is read in columns, and the optimizer has just written it: ask for all of it, up to what the first cache holds.
+  for (int64_t at = 0; at < std::min<int64_t>(rows * columns, 8192); at += kRegister / sizeof(T)) __builtin_prefetch(from + at);
   for (int64_t i0 = 0; i0 < wide; i0 += 16)
     for (int64_t j = 0; j < columns; ++j)
       for (int64_t i = i0; i < std::min(i0 + 16, wide); ++i)

@@ -13,6 +13,7 @@ int64_t instruction(std::string name) {
 // Words: how many slots there are; how many tensors are returned and their slots; then the instructions, each with its
 // number, its words, how many slots are empty from then on, and which. Slot 0 is empty, those after it hold `given`.
 std::vector<Tensor> play(std::vector<Tensor> given, const Tensor& words) {
+  STD_TORCH_CHECK(fits(words, ScalarType::Long, {kAny}) && words.is_contiguous(), "play: expected int64 words in a row");
   const int64_t *at = read<int64_t>(words), *end = at + words.size(0);
   Slots slots(*at++);
   std::move(given.begin(), given.end(), slots.begin() + 1);
@@ -31,7 +32,9 @@ std::vector<Tensor> play(std::vector<Tensor> given, const Tensor& words) {
 
 void sum_to(Tensor& to, const Tensor& a, const Tensor& b) {
   const int64_t n = to.numel();
-  STD_TORCH_CHECK(b.numel() == n && a.scalar_type() == b.scalar_type(), "add: expected two tensors of one shape and type");
+  const auto left = a.sizes(), right = b.sizes();
+  STD_TORCH_CHECK(std::equal(left.begin(), left.end(), right.begin(), right.end()) && a.scalar_type() == b.scalar_type(),
+                  "add: expected two tensors of one shape and type");
   by_float(a, "add", [&](auto t) {
     using T = typename decltype(t)::type;
     const T *x = read<T>(a), *y = read<T>(b);

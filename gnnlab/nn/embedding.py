@@ -13,9 +13,10 @@ from gnnlab.batch import Batch
 from gnnlab.encodings.base import Encoding
 from gnnlab.errors import UsageError
 from gnnlab.nn.linear import Linear
-from gnnlab.ops import backend, embed
+from gnnlab.ops import backend, concat, embed
 from gnnlab.ops import dropout as dropped
 from gnnlab.ops.sparse_linear import sparse, sparse_linear
+from gnnlab.ops.tape import decided_by_values
 from gnnlab.spec import Feature, GraphSpec
 
 Merge = Literal["concat", "add"]
@@ -73,6 +74,7 @@ class FeatureEmbedding(nn.Module):
     def of_nodes(self, batch: Batch, dropout: float = 0.0) -> Tensor:
         """Of a batch's node features, continuous ones with dropout; by their entries where most are zeros."""
         if self.kind == "continuous" and backend.mode() != "reference" and not torch.compiler.is_compiling():
+            decided_by_values()
             entries = batch.once("sparse x", lambda batch: sparse(batch.x))
             if entries is not None:
                 return sparse_linear(entries, self.linear.weight, self.linear.bias, dropout)
@@ -102,7 +104,7 @@ class NodeEmbedding(nn.Module):
             raise UsageError(
                 f"model.input_dropout={dropout} has nothing to act on: node features are {spec.node.kind}."
             )
-        self.merge, self.dropout = merge, dropout
+        self.dim, self.merge, self.dropout = dim, merge, dropout
         share = dim if merge == "add" else dim // (2 * max(len(encodings), 1))
         widths = [dim if merge == "add" else encoding.dim or share for encoding in encodings]
         features = dim if merge == "add" else dim - sum(widths)
@@ -119,4 +121,6 @@ class NodeEmbedding(nn.Module):
     def forward(self, batch: Batch) -> Tensor:
         dropout = self.dropout if self.training else 0.0
         parts = [self.features.of_nodes(batch, dropout), *(encode(batch) for encode in self.encoders)]
-        return torch.cat(parts, dim=-1) if self.merge == "concat" else torch.stack(parts).sum(0)
+        if len(parts) == 1:
+            return parts[0]
+        return concat(parts) if self.merge == "concat" else torch.stack(parts).sum(0)

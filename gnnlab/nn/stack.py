@@ -1,6 +1,7 @@
 """The shape that most models share: embeddings, layers one after the other, a head."""
 
 from collections.abc import Iterable
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -8,10 +9,10 @@ from gnnlab.batch import Batch
 from gnnlab.nn.embedding import FeatureEmbedding, NodeEmbedding
 from gnnlab.nn.gate import Gate, Gated, full
 from gnnlab.nn.head import Head
-from gnnlab.ops.one_node import one_node
+from gnnlab.ops.one_node import model_as_one_node, one_node
 
 SMALL = 1 << 18
-"""Numbers in the states of a batch whose layers are one node together: a recording keeps all that they compute."""
+"""Numbers in the states of a batch which a whole model is one node for: a recording keeps all that it computes."""
 
 
 class Stack(Gated):
@@ -21,6 +22,8 @@ class Stack(Gated):
     `edges` is None where no layer reads edge states. The layers of a model that gives "edge_weight" take weights [E]
     of the edges as a conv does. A `virtual_node` takes the layers through the batch in its own way.
     """
+
+    has_nodes_within: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -38,6 +41,12 @@ class Stack(Gated):
         self.virtual_node = virtual_node
 
     def forward(self, batch: Batch) -> Tensor:
+        if self.aggregation is None and self.virtual_node is None and batch.num_nodes * self.nodes.dim <= SMALL:
+            return model_as_one_node(self, self.run, batch)
+        return self.run(batch)
+
+    def run(self, batch: Batch) -> Tensor:
+        """The same, each part by itself."""
         x = self.nodes(batch)
         e = self.edges(batch.edge_attr, batch.edge_index.shape[1]) if self.edges is not None else None
         gate = self.gate(batch)
@@ -55,6 +64,8 @@ class Stack(Gated):
 
 class Chain(nn.ModuleList):
     """Layers one after the other, themselves a layer: one node of autograd's graph where nobody looks between them."""
+
+    has_nodes_within: ClassVar[bool] = True
 
     def forward(self, x: Tensor, e: Tensor | None, batch: Batch) -> tuple[Tensor, Tensor | None]:
         for layer in self:

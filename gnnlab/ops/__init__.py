@@ -7,6 +7,7 @@ results are reproducible to the bit.
 
 from gnnlab.ops.adamw import AdamW, clip_grad_norm_
 from gnnlab.ops.attention import attention
+from gnnlab.ops.concat import concat
 from gnnlab.ops.dot_logits import dot_logits, dot_products
 from gnnlab.ops.dropout import dropout
 from gnnlab.ops.edge_softmax import edge_softmax_sum, gat
@@ -29,6 +30,7 @@ __all__ = [
     "aggregate",
     "attention",
     "clip_grad_norm_",
+    "concat",
     "degree",
     "dot_logits",
     "dot_products",

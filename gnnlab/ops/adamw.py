@@ -1,7 +1,8 @@
 """AdamW's step and the clipping before it, for all parameters in one call each."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from operator import attrgetter
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from operator import attrgetter, is_
 from typing import Any
 
 import torch
@@ -29,6 +30,11 @@ class AdamW(torch.optim.AdamW):
         weight_decay: float = 1e-2,
     ) -> None:
         super().__init__(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
+        self._moments: dict[int, Moments] = {}  # of a group, by its number
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._moments = {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """As torch's. Raises `ValueError` where moments are not of their parameter's shape."""
@@ -38,34 +44,71 @@ class AdamW(torch.optim.AdamW):
                 found = tuple(state["exp_avg"].shape)
                 raise ValueError(f"moments of shape {found} do not belong to a parameter of {tuple(parameter.shape)}")
 
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """As torch's, with less ado."""
+        if set_to_none:
+            for group in self.param_groups:
+                for parameter in group["params"]:
+                    parameter.grad = None
+        else:
+            super().zero_grad(set_to_none)
+
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
         """As torch's; a parameter without a gradient stays as it is."""
         if closure is not None or not all(_served(group["params"], "adamw_") for group in self.param_groups):
             return super().step(closure)
-        for group in self.param_groups:
-            if params := [parameter for parameter in group["params"] if parameter.grad is not None]:
+        for index, group in enumerate(self.param_groups):
+            grads = [parameter.grad for parameter in group["params"]]
+            params = [parameter for parameter, grad in zip(group["params"], grads, strict=True) if grad is not None]
+            if params:
                 beta1, beta2 = group["betas"]
                 rest = float(group["lr"]), beta1, beta2, group["eps"], group["weight_decay"]
-                _adamw(params, [parameter.grad for parameter in params], *self._moments(group, params), *rest)
+                _adamw(params, [grad for grad in grads if grad is not None], *self._of(index, params), *rest)
         return None
 
-    def _moments(self, group: dict[str, Any], params: Sequence[Tensor]) -> Iterator[list[Tensor]]:
-        """Both moments and the steps of parameters that have gradients."""
+    def _of(self, index: int, params: Sequence[nn.Parameter]) -> tuple[Tensor, Tensor, Tensor]:
+        """Both moments and the steps of a group's parameters that have gradients."""
         states = [self.state[parameter] for parameter in params]
-        if not all(states):
-            self._init_group(group, [], [], [], [], [], [])
-        return ([state[name] for state in states] for name in ("exp_avg", "exp_avg_sq", "step"))
+        kept = self._moments.get(index)
+        if kept is None or not kept.are(states):
+            kept = self._moments[index] = Moments(params, states)
+        return kept.flat
+
+
+class Moments:
+    """Both moments of some parameters, each one after the other in one tensor, and their steps; states have views.
+
+    To hand hundreds of tensors to a kernel takes longer than the arithmetic.
+    """
+
+    def __init__(self, params: Sequence[nn.Parameter], states: Sequence[dict[str, Any]]) -> None:
+        sizes, steps = [parameter.numel() for parameter in params], torch.zeros(len(params))
+        first, second = (params[0].new_zeros(sum(sizes)) for _ in range(2))
+        self.flat = first, second, steps
+        parts = steps.unbind(), *([*map(Tensor.view_as, flat.split(sizes), params)] for flat in (first, second))
+        for state, *views in zip(states, *parts, strict=True):
+            named = dict(zip(("step", "exp_avg", "exp_avg_sq"), views, strict=True))
+            for name, before in state.items():
+                named[name].copy_(before)
+            state.update(named)
+        self.views = [view for state in states for view in state.values()]
+
+    def are(self, states: Sequence[dict[str, Any]]) -> bool:
+        """Whether the states have the views, and nothing else."""
+        found = list(chain.from_iterable(map(dict.values, states)))
+        return all(states) and len(found) == len(self.views) and all(map(is_, found, self.views))
 
 
 def clip_grad_norm_(parameters: Sequence[nn.Parameter], max_norm: float) -> Tensor:
     """The 2-norm of all gradients together; where it exceeds `max_norm`, they are scaled down to it."""
-    grads = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    grads = [grad for parameter in parameters if (grad := parameter.grad) is not None]
     if not grads or not _served(grads, "clip_"):
         return nn.utils.clip_grad_norm_(parameters, max_norm)
     return _clip(grads, max_norm)
 
 
 def _served(tensors: Sequence[Tensor], op: str) -> bool:
+    """Dense tensors of one kind that the kernel takes."""
     kinds = dict(zip(map(attrgetter("device", "dtype"), tensors), tensors, strict=True))
-    return all(map(Tensor.is_contiguous, tensors)) and all(fused(tensor, op) for tensor in kinds.values())
+    return all(map(Tensor.is_contiguous, tensors)) and len(kinds) == 1 and fused(tensors[0], op)

@@ -4,7 +4,7 @@ A graph network's kernels take some ten microseconds each, and what Python and a
 longer. A layer's ops are written on a tape (`gnnlab.ops.tape`); what a layer did twice in the same way is code from
 then on (`gnnlab.ops.replay`). Results of a chain of layers are the same to the bit; where a head reads the states
 between them too, gradients are added in another order. A layer that does anything else with its states is noticed, and
-runs op by op as if nothing had been tried.
+runs op by op as if nothing had been tried. So does a whole model, from a batch to its predictions, before its layers.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,8 +21,9 @@ from torch.utils._pytree import tree_leaves
 from gnnlab.batch import Batch
 from gnnlab.ops import backend
 from gnnlab.ops.batchnorm import is_synchronised
+from gnnlab.ops.direct import replayed
 from gnnlab.ops.draft import Draft
-from gnnlab.ops.replay import PLACE, Known, Program, Ran, Replayed, backward_code, forward_code, kind
+from gnnlab.ops.replay import PLACE, Known, Program, Ran, backward_code, forward_code, kind
 from gnnlab.ops.tape import Foreign, Tape, heard_by, recorded_on, recording
 
 States = tuple[Tensor, Tensor | None]
@@ -36,25 +37,40 @@ def one_node(layer: nn.Module, x: Tensor, e: Tensor | None, batch: Batch, edge_w
 
     The layer is called once more, from the same random state, where it turns out that it cannot.
     """
-    if torch.compiler.is_compiling() or not torch.is_grad_enabled() or not x.is_cpu or _watched():
-        return _call(layer, x, e, batch, edge_weight)
-    known = vars(layer).get(PLACE)
-    if known is None or not (known.left_alone or known.current(layer)):
-        known = Known(layer)
-    of = kind(x, e, batch, edge_weight)
-    if known.hooked or known.left_alone or of in known.foreign:
-        return _call(layer, x, e, batch, edge_weight)
-    program = known.programs.get(of)
-    node, what = (Replayed, (program,)) if program else (_Recorded, (known, of, layer))
-    random = torch.get_rng_state() if program is None else None
+
+    def call(x: Tensor, e: Tensor | None, edge_weight: Tensor | None) -> States:
+        """A layer is asked to weigh its edges only where there are weights: not every one can."""
+        return layer(x, e, batch) if edge_weight is None else layer(x, e, batch, edge_weight)
+
+    new_x, new_e = _one_node(layer, call, batch, x, e, edge_weight)
+    return x if new_x is None else new_x, e if new_e is None else new_e
+
+
+def model_as_one_node(model: nn.Module, run: Callable[[Batch], Tensor], batch: Batch) -> Tensor:
+    """run(batch), all of what a model does, in the same way."""
+    (out,) = _one_node(model, lambda: (run(batch),), batch)
+    assert out is not None
+    return out
+
+
+def _one_node(module: nn.Module, call: Callable, batch: Batch, *states: Tensor | None) -> tuple[Tensor | None, ...]:
+    """call(*states), what `module` does with them and the batch; in a node None for what it hands on as it came."""
+    if torch.compiler.is_compiling() or not torch.is_grad_enabled() or not batch.ptr.is_cpu or _watched():
+        return call(*states)
+    known, of = vars(module).get(PLACE), kind(states, batch)
+    if known is None or not (known.leaves(of) or known.current(module)):
+        known = Known(module)
+    if known.hooked or known.leaves(of):
+        return call(*states)
+    if program := known.programs.get(of):
+        return replayed(program, known.parameters, batch, states)
+    random = torch.get_rng_state()
     try:
-        new_x, new_e = node.apply(*what, batch, x, e, edge_weight, *known.parameters)  # pyright: ignore[reportAttributeAccessIssue]
+        return _Recorded.apply(known, of, call, len(states), batch, *states, *known.parameters)  # pyright: ignore[reportReturnType]
     except Foreign:
-        assert random is not None
         known.foreign.add(of)
         torch.set_rng_state(random)
-        return _call(layer, x, e, batch, edge_weight)
-    return x if new_x is None else new_x, e if new_e is None else new_e
+        return call(*states)
 
 
 def _watched() -> bool:
@@ -63,17 +79,14 @@ def _watched() -> bool:
     return recording() is not None or backend.mode() == "reference" or is_synchronised() or hooks or transforms
 
 
-def _call(layer: nn.Module, x: Tensor, e: Tensor | None, batch: Batch, edge_weight: Tensor | None) -> States:
-    """A layer is asked to weigh its edges only where there are weights: not every one can."""
-    return layer(x, e, batch) if edge_weight is None else layer(x, e, batch, edge_weight)
-
-
 class _Recorded(_SingleLevelFunction):
     """A layer that writes itself on a tape, and drafts its program."""
 
     @staticmethod
-    def forward(ctx: Any, known: Known, of: tuple, layer: nn.Module, batch: Batch, *given: Any) -> tuple[Any, ...]:
-        """The states after the layer; None for one that it hands on as it came."""
+    def forward(
+        ctx: Any, known: Known, of: tuple, call: Callable, count: int, batch: Batch, *given: Any
+    ) -> tuple[Any, ...]:
+        """What `call` makes of the first `count` given; None for what it hands on as it came."""
         tape, draft = Tape(given, batch), Draft(batch, "v") if known.tries else None
         names = (draft.call(given, "g"), draft.call(known.buffers, "b")) if draft else None
         with heard_by(draft.heard if draft else None):
@@ -81,8 +94,7 @@ class _Recorded(_SingleLevelFunction):
                 nullcontext() if known.own and of in known.recorded else Untouched(tape, known.buffers),
                 recorded_on(tape),
             ):
-                x, e, edge_weight, *_ = given
-                states = _call(layer, x, e, batch, edge_weight)
+                states = call(*given[:count])
             slots = tape.finish(states)
             for effect in tape.effects:
                 effect()
@@ -105,7 +117,7 @@ class _Recorded(_SingleLevelFunction):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         if ctx.code is None:
-            return None, None, None, None, *ctx.ran.play(ctx.saved_tensors, grads)
+            return None, None, None, None, None, *ctx.ran.play(ctx.saved_tensors, grads)
         result, code = backward_code(ctx.batch, ctx.code, ctx.ran, ctx.saved_tensors, grads)
         ctx.known.tries -= code is None
         if code is not None and not ctx.settled:
@@ -113,7 +125,7 @@ class _Recorded(_SingleLevelFunction):
             arrive = tuple(grad is not None for grad in grads)
             arguments = (ctx.code, code), ctx.known, dict(ctx.batch.makers), ctx.ran, arrive
             ctx.known.settle(ctx.of, (ctx.code, code), lambda: Program(*arguments))
-        return None, None, None, None, *result
+        return None, None, None, None, None, *result
 
 
 class Untouched(TorchFunctionMode):

@@ -27,12 +27,16 @@ TRIES = 8
 """Recordings of a layer that are drafted before it is left at that."""
 
 
-def kind(x: Tensor, e: Tensor | None, batch: Batch, edge_weight: Tensor | None) -> tuple:
-    """What decides beside the layer itself. One row or edge is a kind of its own: norms do not measure it."""
-    edges = None if e is None else (e.dtype, e.requires_grad)
-    weights = None if edge_weight is None else (edge_weight.dtype, edge_weight.requires_grad)
-    several = len(x) > 1, batch.num_edges > 1
-    return x.dtype, x.requires_grad, edges, weights, batch.is_padded, several, torch.is_autocast_enabled("cpu")
+def kind(states: Sequence[Tensor | None], batch: Batch) -> tuple:
+    """What decides beside the layer itself; of a batch that is read without states, what it holds too.
+
+    One row is a kind of its own: norms do not measure it.
+    """
+    of_states = [None if state is None else (state.dtype, state.requires_grad) for state in states]
+    rows = batch.num_nodes, batch.num_edges, *(() if states else (batch.num_graphs,))
+    read = () if states else (batch.node, batch.edge)
+    features = [(name, value.dtype, value.dim()) for group in read for name, value in group.items()]
+    return *of_states, *features, batch.is_padded, *[count > 1 for count in rows], torch.is_autocast_enabled("cpu")
 
 
 @dataclass
@@ -97,7 +101,10 @@ def unpacked(forward: Code, batch: Batch, makers: dict, saved: Sequence[Tensor |
 
 
 class Program:
-    """A layer as two functions, for one kind of states. `arrive`: which outputs got a gradient when it was recorded."""
+    """A layer as two functions, for one kind of states. `arrive`: which outputs got a gradient when it was recorded.
+
+    `hands_over`: every gradient that the backward finds is a tensor of its own, which nobody else holds.
+    """
 
     def __init__(
         self, codes: tuple[Code, Code], known: "Known", makers: dict, ran: Ran, arrive: tuple[bool, ...]
@@ -105,6 +112,9 @@ class Program:
         self.forward, self.backward = map(player, codes)
         self.codes, self.buffers, self.makers = codes, known.buffers, makers
         self.ran, self.arrive = ran, arrive
+        found = [name for name in codes[1].results[0] if name]
+        made = {name for line in codes[1].lines for name in line.made}
+        self.hands_over = len(found) == len(set(found)) and made.issuperset(found)
 
     def grads(self, batch: Batch, saved: Sequence[Tensor], grads: Sequence[Tensor | None]) -> Sequence[Tensor | None]:
         """The gradients of what was given; step by step where others arrive than those that the code is for."""
@@ -117,8 +127,8 @@ class Program:
 class Known:
     """What the recordings of a layer have shown, until something in it changes. Kept in it, and not in its copies.
 
-    `left_alone`: a chain of layers that changes at every step, or has one of another package among them. Its layers are
-    better off as nodes of their own.
+    `left_alone`: a chain of layers, or a whole model, that changes at every step, or has a part of another package. Its
+    layers are better off as nodes of their own.
     """
 
     def __init__(self, layer: nn.Module) -> None:
@@ -136,13 +146,18 @@ class Known:
         self.own = all(kind.__module__.startswith(packages) for kind in self.types)
         self.own &= not any("forward" in own for own in self.attributes)  # one of a user's
         self.changes = 0 if before is None else before.changes + 1
-        self.left_alone = isinstance(layer, nn.ModuleList) and (not self.own or self.changes > TRIES)
+        self.has_nodes_within = getattr(layer, "has_nodes_within", False)
+        self.left_alone = self.has_nodes_within and (not self.own or self.changes > TRIES)
         self.tries = TRIES if self.own else 0
         self.drafts: dict[tuple, tuple[Code, Code]] = {}
         self.programs: dict[tuple, Program] = {}
 
     def __reduce__(self) -> tuple:
         return type(None), ()
+
+    def leaves(self, of: tuple) -> bool:
+        """Whether it is called as it is without another look."""
+        return self.left_alone or (self.has_nodes_within and of in self.foreign)
 
     def current(self, layer: nn.Module) -> bool:
         """Whether all attributes, parameters, buffers and modules in it are what they were, and as free of hooks."""

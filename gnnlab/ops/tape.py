@@ -65,6 +65,12 @@ def recording() -> "Tape | None":
     return _here.tape
 
 
+def decided_by_values() -> None:
+    """Called where numbers in a batch decide what is done. Raises `Foreign` in a recording, which is for any batch."""
+    if _here.tape is not None:
+        raise Foreign
+
+
 def refuse_second_order() -> None:
     """Raises `UsageError` in a backward that is itself to be differentiated."""
     if torch.is_grad_enabled():

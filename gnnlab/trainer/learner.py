@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from gnnlab.batch import Batch
 from gnnlab.ops import clip_grad_norm_
 from gnnlab.ops.batchnorm import BatchNorm, synchronised
+from gnnlab.ops.direct import direct_gradients
 from gnnlab.padding import Padding, check_model, dummy
 from gnnlab.trainer import cudagraph, device, distributed
 from gnnlab.trainer.cudagraph import CudaGraphs, Part
@@ -90,7 +91,8 @@ class Learner:
         if not share and not self.synchronised:
             return torch.zeros((), device=self.device)
         batch = batch.to(self.device)
-        with synchronised(distributed.total_with_gradient) if self.synchronised else nullcontext():
+        direct = nullcontext() if self.phase.objective else direct_gradients()  # an objective may ask for gradients too
+        with direct, synchronised(distributed.total_with_gradient) if self.synchronised else nullcontext():
             out = self.forward(batch if batch.num_graphs else dummy(batch))
         if not share:
             (0 * out.sum()).backward()  # for what the norms of the others need of it

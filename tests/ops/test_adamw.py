@@ -159,3 +159,47 @@ def test_steps_are_counted_in_any_default_type() -> None:
         torch.set_default_dtype(torch.float32)
     assert optimizers[0].state[ours]["step"] == 2
     assert_close(ours, theirs)
+
+
+def test_parameters_of_several_types_and_views() -> None:
+    mine = []
+    for kind in (AdamW, torch.optim.AdamW):
+        whole, single = torch.ones(4, 6), nn.Parameter(torch.ones(3))
+        view, double = nn.Parameter(whole[:, ::2]), nn.Parameter(torch.ones(2, dtype=torch.float64))
+        for params in ([single, double], [single, view]):
+            optimizer = kind(params, lr=0.1)
+            step(optimizer)
+            step(optimizer, 3.0)
+        mine.append([single, view, double])
+    assert_close(*mine)
+
+
+def test_gradients_that_come_and_go() -> None:
+    """A parameter counts the steps in which it had a gradient."""
+    mine = []
+    for kind in (AdamW, torch.optim.AdamW):
+        first, second = pair(5)
+        optimizer = kind([first, second], lr=0.1)
+        for present in ((first,), (first, second), (second,), (first, second), (first, second)):
+            optimizer.zero_grad()
+            for parameter in present:
+                parameter.grad = torch.full_like(parameter, 2.0)
+            optimizer.step()
+        mine.append([first, second, *(optimizer.state[p]["step"] for p in (first, second))])
+    assert_close(*mine)
+    assert [int(steps) for steps in mine[0][2:]] == [4, 4]
+
+
+def test_moments_may_be_set_anew_from_outside() -> None:
+    mine = []
+    for kind in (AdamW, torch.optim.AdamW):
+        first, second = pair(5)
+        optimizer = kind([first, second], lr=0.1)
+        step(optimizer)
+        optimizer.state[second]["exp_avg"] = torch.full((5,), 9.0)
+        optimizer.state[first]["exp_avg_sq"].mul_(4)
+        step(optimizer)
+        optimizer.zero_grad(set_to_none=False)
+        assert torch.equal(first.grad, torch.zeros(5))
+        mine.append([first, second])
+    assert_close(*mine)

@@ -74,6 +74,6 @@ def test_a_stack_is_one_node_where_its_head_does_not_look_between(head: str, who
     cfg = compose("model=gine", "dataset=zinc", f"model/head={head}", "model.hidden_dim=8", "model.num_layers=2")
     model, graphs = build(cfg.model, spec=sample_spec("graph"), encodings=[]).train(), batch()
     for _ in range(2):
-        model(graphs).sum().backward()
+        model.run(graphs).sum().backward()
     assert (PLACE in vars(model.layers)) == whole
     assert all((PLACE in vars(layer)) != whole for layer in model.layers)

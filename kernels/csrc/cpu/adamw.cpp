@@ -17,13 +17,13 @@ template <class Fn> void each(const std::vector<Tensor>& tensors, const Fn& fn) 
 }
 
 template <class A> struct AdamW {
-  A decay, beta1, beta2, epsilon, step_size, correction;
+  A decay, fresh1, beta2, fresh2, epsilon, step_size, correction;  // fresh = 1 - beta, to more digits than its own
 
   template <class T>
   void operator()(T* __restrict p, const T* __restrict g, T* __restrict m, T* __restrict v, int64_t n) const {
     for (int64_t i = 0; i < n; ++i) {
-      const A gradient = widen(g[i]), first = widen(m[i]) + (1 - beta1) * (gradient - widen(m[i])),
-              second = beta2 * widen(v[i]) + (1 - beta2) * gradient * gradient;
+      const A gradient = widen(g[i]), first = widen(m[i]) + fresh1 * (gradient - widen(m[i])),
+              second = beta2 * widen(v[i]) + fresh2 * gradient * gradient;
       m[i] = static_cast<T>(first);
       v[i] = static_cast<T>(second);
       p[i] = static_cast<T>(decay * widen(p[i]) - step_size * first / (std::sqrt(second) * correction + epsilon));
@@ -32,19 +32,35 @@ template <class A> struct AdamW {
 };
 
 // p ← (1 - lr λ) p - lr m̂ / (√v̂ + ε) with the moments m and v, bias-corrected for their `steps`, which count up by one.
-void adamw_(std::vector<Tensor> params, std::vector<Tensor> grads, std::vector<Tensor> m, std::vector<Tensor> v,
-            std::vector<Tensor> steps, double lr, double beta1, double beta2, double eps, double weight_decay) {
-  for (Tensor& grad : grads) grad = dense(grad);
-  each(params, [&](size_t i) {
-    double t = 0;
-    by_float(steps[i], "adamw_", [&](auto tag) { t = *write<typename decltype(tag)::type>(steps[i]) += 1; });
-    by_float(params[i], "adamw_", [&](auto tag) {
-      using T = typename decltype(tag)::type;
-      using A = Acc<T>;
-      const AdamW<A> update{static_cast<A>(1 - lr * weight_decay), static_cast<A>(beta1), static_cast<A>(beta2),
-                            static_cast<A>(eps), static_cast<A>(lr / (1 - std::pow(beta1, t))),
+// The moments of all parameters lie one after the other.
+void adamw_(std::vector<Tensor> params, std::vector<Tensor> grads, Tensor m, Tensor v, Tensor steps, double lr,
+            double beta1, double beta2, double eps, double weight_decay) {
+  const int64_t count = params.size();
+  std::vector<int64_t> at(1, 0);
+  for (const Tensor& param : params) at.push_back(at.back() + param.numel());
+  const ScalarType type = params.empty() ? m.scalar_type() : params[0].scalar_type();
+  STD_TORCH_CHECK(static_cast<int64_t>(grads.size()) == count && fits(m, type, {at.back()}) && fits(v, type, {at.back()}) &&
+                      fits(steps, steps.scalar_type(), {count}) && m.is_contiguous() && v.is_contiguous() &&
+                      steps.is_contiguous(),
+                  "adamw_: expected a gradient and a step for each parameter, and dense moments as long as all of them");
+  for (int64_t i = 0; i < count; ++i) {
+    grads[i] = dense(grads[i]);
+    STD_TORCH_CHECK(params[i].is_contiguous() && params[i].scalar_type() == type && grads[i].scalar_type() == type &&
+                        grads[i].numel() == at[i + 1] - at[i],
+                    "adamw_: expected dense parameters of one type, and gradients like them");
+  }
+  by_float(m, "adamw_", [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    using A = Acc<T>;
+    T *ms = write<T>(m), *vs = write<T>(v);
+    each(params, [&](size_t i) {
+      double t = 0;
+      by_float(steps, "adamw_", [&](auto s) { t = write<typename decltype(s)::type>(steps)[i] += 1; });
+      const AdamW<A> update{static_cast<A>(1 - lr * weight_decay), static_cast<A>(1 - beta1), static_cast<A>(beta2),
+                            static_cast<A>(1 - beta2), static_cast<A>(eps),
+                            static_cast<A>(lr / (1 - std::pow(beta1, t))),
                             static_cast<A>(1 / std::sqrt(1 - std::pow(beta2, t)))};
-      update(write<T>(params[i]), read<T>(grads[i]), write<T>(m[i]), write<T>(v[i]), params[i].numel());
+      update(write<T>(params[i]), read<T>(grads[i]), ms + at[i], vs + at[i], at[i + 1] - at[i]);
     });
   });
 }
@@ -97,6 +113,6 @@ Tensor clip_(std::vector<Tensor> grads, double most) {
 
 }  // namespace gnnlab
 
-GNNLAB_OP(adamw_, "(Tensor(a!)[] params, Tensor[] grads, Tensor(b!)[] m, Tensor(c!)[] v, Tensor(d!)[] steps, "
+GNNLAB_OP(adamw_, "(Tensor(a!)[] params, Tensor[] grads, Tensor(b!) m, Tensor(c!) v, Tensor(d!) steps, "
                   "float lr, float beta1, float beta2, float eps, float weight_decay) -> ()")
 GNNLAB_OP(clip_, "(Tensor(a!)[] grads, float most) -> Tensor")

@@ -135,7 +135,7 @@ class Batch:
 
     @property
     def mask(self) -> Tensor | None:
-        """[N] the nodes that belong to the split, where a split is a part of one graph."""
+        """[N] the nodes whose targets count: those of the split where it is a part of one graph. None: all."""
         return self.node.get("mask")
 
     @property

@@ -23,10 +23,15 @@ PLACE = ["dataset", "backbone", "depth"]
 
 
 def chosen(runs: pd.DataFrame) -> pd.DataFrame:
-    """By data set, backbone, depth and policy, of its best β: mean and sample deviation in %, runs, β."""
+    """By data set, backbone, depth and policy, of its best β: mean and sample deviation in %, runs, β.
+
+    A β that has fewer splits behind it than another is not compared with it; of equal ones the larger, which keeps less.
+    """
     groups = runs.fillna({"beta": 0.0}).groupby([*PLACE, "aggregation", "beta"])
     means = groups.agg(val=("val", "mean"), mean=("test", "mean"), std=("test", "std"), n=("test", "size"))
-    best = means.sort_values("val").groupby(level=[*PLACE, "aggregation"]).tail(1).reset_index("beta").sort_index()
+    cells = [*PLACE, "aggregation"]
+    means = means[means["n"] == means.groupby(level=cells)["n"].transform("max")]
+    best = means.reset_index("beta").sort_values(["val", "beta"]).groupby(level=cells).tail(1).sort_index()
     return best.assign(mean=100 * best["mean"], std=100 * best["std"])
 
 
@@ -52,13 +57,18 @@ def table(runs: pd.DataFrame, best: pd.DataFrame) -> str:
 def pair(runs: pd.DataFrame, best: pd.DataFrame, place: tuple) -> list[str]:
     """The cells of the plain network and of the snowflake."""
     found = [best.loc[(*place, policy)] if (*place, policy) in best.index else None for policy in NAMES]
-    texts = ["" if one is None else f"{one['mean']:.1f} ± {one['std']:.1f} ({one['n']:.0f})" for one in found]
+    texts = ["" if one is None else score(one["mean"], one["std"], one["n"]) for one in found]
     plain, ours = found
     if plain is not None and ours is not None:
         if not by_chance(runs, best, place):
             texts[1] = f"**{texts[1]}**" if ours["mean"] > plain["mean"] else f"{texts[1]} ↓"
         texts[1] += f" β = {ours['beta']:g}"
     return texts
+
+
+def score(mean: float, std: float, n: float) -> str:
+    """A mean in %; of a single run without a deviation."""
+    return f"{mean:.1f} ± {std:.1f} ({n:.0f})" if n > 1 else f"{mean:.1f} (1)"
 
 
 def draw(best: pd.DataFrame) -> Figure:

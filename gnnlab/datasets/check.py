@@ -34,7 +34,7 @@ def check_split(split: str, packed: Packed, spec: GraphSpec) -> None:
 
 
 def num_examples(packed: Packed) -> int:
-    """The graphs of a split, or its nodes where it is a part of one graph."""
+    """The graphs of a split, or where a mask says which nodes have targets, those."""
     mask = packed.node.get("mask")
     return packed.num_graphs if mask is None else int(mask.sum())
 

@@ -1,7 +1,7 @@
 """A task: what is minimised, what is predicted, and how a whole split is scored.
 
 The model gives a row of `spec.out_dim` for each graph, node or labelled pair; targets are described at each class.
-Where the split is a part of one graph, `batch.mask` selects its nodes. Of a padded batch (`gnnlab.padding`) the real
+Where the targets of some nodes alone count, `batch.mask` selects them. Of a padded batch (`gnnlab.padding`) the real
 rows count, and the loss is computed in shapes that do not depend on how many they are. Plain losses of parts of a batch
 (micro-batches, processes) add up to that of the batch; weighted ones take their weights from each part by itself.
 """

@@ -21,7 +21,7 @@ def make_cfg(tmp_path: Path):
                 "out": str(tmp_path / "runs"),
                 "resume": "never",
                 "data": {"_target_": "gnnlab.datasets.source.DataSource", "root": "data"},
-                "dataset": {"_target_": "gnnlab.datasets.zinc.ZINC"},
+                "dataset": {"_target_": "gnnlab.datasets.zinc.Zinc"},
                 "model": {"_target_": "gnnlab.models.gps.GPS", "dim": 64},
                 "encoding": {"rwse": {"_target_": "gnnlab.encodings.rwse.RWSE", "steps": 20}},
                 "optimizer": {"_target_": "torch.optim.AdamW", "lr": 0.001},

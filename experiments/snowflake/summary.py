@@ -25,7 +25,7 @@ PLACE = ["dataset", "backbone", "depth"]
 def chosen(runs: pd.DataFrame) -> pd.DataFrame:
     """By data set, backbone, depth and policy, of its best β: mean and sample deviation in %, runs, β.
 
-    A β that has fewer splits behind it than another is not compared with it; of equal ones the larger, which keeps less.
+    A β that has fewer splits behind it than another is not compared with it; of equal ones the larger counts.
     """
     groups = runs.fillna({"beta": 0.0}).groupby([*PLACE, "aggregation", "beta"])
     means = groups.agg(val=("val", "mean"), mean=("test", "mean"), std=("test", "std"), n=("test", "size"))

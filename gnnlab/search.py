@@ -7,6 +7,7 @@ run like any other, in its own run folder; one whose process was killed goes on 
 
 import json
 import logging
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -135,7 +136,10 @@ class Search:
         for trial in study.trials:
             if not trial.state.is_finished():
                 with suppress(Timeout):
-                    return trial, self._hold(trial.number)
+                    lock = self._hold(trial.number)
+                    if not study.trials[trial.number].state.is_finished():  # nor just now, elsewhere
+                        return trial, lock
+                    lock.release()
         if len(study.trials) >= most:
             return None
         samplers = {"tpe": optuna.samplers.TPESampler, "random": optuna.samplers.RandomSampler}
@@ -153,9 +157,11 @@ STUDY = "search"
 
 
 def watch(folder: Path, number: int, spared: int = 0) -> Watch:
-    """Reports the epochs of trial `number`; gives it up where its best is worse than the others' median at that time.
+    """Reports the epochs of trial `number`, and gives up one that has fallen behind.
 
-    Not in the first epochs, `spared` of them: what they say of a network is mostly its initial weights.
+    That is where its best so far is worse than the median of what the complete trials, five at least, had at that
+    epoch; not in the first epochs, `spared` of them: what they say of a network is mostly its initial weights.
+    An epoch that cannot be reported, on a full disk, is passed over.
     """
     optuna = library()
     pruner = optuna.pruners.MedianPruner(n_warmup_steps=spared)
@@ -164,9 +170,14 @@ def watch(folder: Path, number: int, spared: int = 0) -> Watch:
     known = set(study.trials[number].intermediate_values)
 
     def behind(epoch: int, value: float) -> str | None:
-        if epoch not in known:
-            trial.report(value, epoch)
-        return f"trial {number} of the search has fallen behind the median" if trial.should_prune() else None
+        try:
+            if epoch not in known:
+                trial.report(value, epoch)
+            late = trial.should_prune()
+        except OSError as error:
+            notice.warning("The search goes on without epoch %d of trial %d: %s", epoch, number, error)
+            return None
+        return f"trial {number} of the search has fallen behind the median" if late else None
 
     return behind
 
@@ -194,14 +205,20 @@ def run_trial(folder: Path, number: int, run: Callable[[Watch], float], spared: 
 
 
 def tell(folder: Path, number: int, value: float | None) -> None:
-    """End trial `number`: with its value, as failed where that is NaN, as pruned where it is None."""
+    """End trial `number`: with its value, as failed where that is NaN, as pruned where it is None.
+
+    Where that cannot be written, on a full disk, a notice: the search finds the trial unfinished, and reads its run.
+    """
     optuna = library()
-    study = optuna.load_study(study_name=STUDY, storage=_storage(folder))
     states = optuna.trial.TrialState
-    if value is None or isnan(value):
-        study.tell(number, state=states.PRUNED if value is None else states.FAIL)
-    else:
-        study.tell(number, value)
+    try:
+        study = optuna.load_study(study_name=STUDY, storage=_storage(folder))
+        if value is None or isnan(value):
+            study.tell(number, state=states.PRUNED if value is None else states.FAIL)
+        else:
+            study.tell(number, value)
+    except OSError as error:
+        notice.warning("The search cannot keep how trial %d ended (%s). Run it again with more room.", number, error)
 
 
 def summary(folder: Path) -> str:
@@ -217,6 +234,39 @@ def summary(folder: Path) -> str:
 
 def _storage(folder: Path) -> Any:
     from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend
+    from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 
-    return JournalStorage(JournalFileBackend(str(folder / "study.log")))
+    path = folder / "study.log"
+    lock: Any = Mending(path, JournalFileSymlinkLock(str(path)))
+    return JournalStorage(JournalFileBackend(str(path), lock))
+
+
+@dataclass(frozen=True)
+class Mending:
+    """The `lock` of a journal; who takes it, to write, first cuts off half a line that a full disk has left.
+
+    With a line behind it, Optuna could not read the journal any more.
+    """
+
+    path: Path
+    lock: Any
+
+    def acquire(self) -> bool:
+        held = self.lock.acquire()
+        try:
+            self.cut()
+        except BaseException:
+            self.lock.release()
+            raise
+        return held
+
+    def cut(self) -> None:
+        with self.path.open("rb+") as journal:
+            size = end = journal.seek(0, os.SEEK_END)
+            while end and os.pread(journal.fileno(), 1, end - 1) != b"\n":
+                end -= 1
+            if end < size:
+                journal.truncate(end)
+
+    def release(self) -> None:
+        self.lock.release()

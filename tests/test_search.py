@@ -1,5 +1,7 @@
 """A search: what is proposed, pruned, resumed and told, and that it finds better settings than chance."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from math import nan
 from pathlib import Path
@@ -9,9 +11,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from gnnlab.errors import GivenUp, RunStopped, UsageError
-from gnnlab.search import Sampler, Search, lowest, run_trial, space, summary
+from gnnlab.search import Sampler, Search, lowest, run_trial, space, summary, tell
 
 optuna = pytest.importorskip("optuna", reason="a search needs Optuna")
+ROOT = Path(__file__).parents[1]
 KEYS = ("optimizer.lr=tag(log,interval(1e-4,1e-1))", "model.dropout=interval(0.0,0.5)", "model/conv=gin,gcn")
 
 
@@ -95,7 +98,9 @@ def test_another_share_that_is_spared_is_another_search(tmp_path: Path) -> None:
     assert len(set(names)) == 3
 
 
-def test_a_folder_with_odd_signs_reaches_the_trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_with_odd_signs_reaches_the_trials(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     from gnnlab.plugins.hydra_plugins.gnnlab_search import SearchSweeper
 
     class Launcher:
@@ -111,6 +116,7 @@ def test_a_folder_with_odd_signs_reaches_the_trials(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(sweeper, "composed", lambda overrides: None)
     sweeper.sweep(["model=mpnn", *KEYS])
     assert "2 complete" in summary(next(home.glob("search-*")))
+    assert "type the same command several times" in capsys.readouterr().err
 
 
 def test_two_processes_never_hold_the_same_trial(tmp_path: Path) -> None:
@@ -118,6 +124,86 @@ def test_two_processes_never_hold_the_same_trial(tmp_path: Path) -> None:
     assert [next(one).number, next(other).number] == [0, 1]
     one.close()
     assert next(search(tmp_path).proposals()).number == 0
+
+
+def test_a_trial_that_has_just_ended_elsewhere_is_not_run_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold = Search._hold
+
+    def late(self: Search, number: int):
+        if number == 0:
+            tell(self.folder, 0, 0.5)
+        return hold(self, number)
+
+    left = search(tmp_path).proposals()
+    assert next(left).number == 0
+    left.close()
+    monkeypatch.setattr(Search, "_hold", late)
+    assert next(search(tmp_path).proposals()).number == 1
+
+
+WORKER = """
+import sys
+from pathlib import Path
+from tests.test_search import loss, search
+from gnnlab.search import run_trial
+
+for trial in search(Path(sys.argv[1]), 8).proposals():
+    def run(watch):
+        watch(0, loss(trial.overrides))
+        print(trial.number, flush=True)
+        return loss(trial.overrides)
+    run_trial(search(Path(sys.argv[1]), 8).folder, trial.number, run)
+"""
+
+
+def test_two_processes_share_the_trials(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", WORKER, str(tmp_path)]
+    workers = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    numbers = [number for worker in workers for number in worker.communicate()[0].split()]
+    assert [worker.returncode for worker in workers] == [0, 0]
+    assert sorted(map(int, numbers)) == list(range(8))
+    assert "8 complete" in summary(search(tmp_path).folder)
+
+
+def test_half_a_line_of_the_journal_goes_before_the_next(tmp_path: Path) -> None:
+    def run(watch: Callable[[int, float], str | None]) -> float:
+        watch(0, 0.5)
+        with journal.open("a") as file:
+            file.write('{"op_code": 7, "trial_id"')
+        watch(1, 0.4)
+        return 0.4
+
+    folder = search(tmp_path, 2).folder
+    journal = folder / "study.log"
+    for trial in search(tmp_path, 2).proposals():
+        run_trial(folder, trial.number, run)
+    assert "2 complete" in summary(folder)
+    assert '"op_code": 7, "trial_id"' not in journal.read_text()
+
+
+def test_a_full_disk_stops_no_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    def run(watch: Callable[[int, float], str | None]) -> float:
+        with monkeypatch.context() as disk:
+            disk.setattr(optuna.storages.journal.JournalFileBackend, "append_logs", full)
+            assert watch(0, 0.5) is None
+        watch(1, 0.4)
+        return 0.4
+
+    trial, folder = next(search(tmp_path, 1).proposals()), search(tmp_path, 1).folder
+    with monkeypatch.context() as disk:
+        disk.setattr(optuna.Study, "tell", full)
+        assert run_trial(folder, trial.number, run) == 0.4
+    assert "1 running" in summary(folder)
+    assert "without epoch 0 of trial 0: [Errno 28] No space left" in caplog.text
+    assert "cannot keep how trial 0 ended" in caplog.text
+    assert next(search(tmp_path, 1).proposals()).number == 0
 
 
 def ended(folder: Path, run: Callable) -> str:

@@ -13,6 +13,7 @@ import hydra._internal.hydra as hydra_main
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import CachingConfigRepository, IConfigRepository
 from hydra._internal.defaults_list import create_defaults_list
+from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.default_element import GroupDefault, ResultDefault
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
@@ -29,6 +30,7 @@ from gnnlab.config.sections import LISTS, parts
 from gnnlab.config.signature import facts
 from gnnlab.config.source import Missing, find
 from gnnlab.config.target import check_hydra, open_sections
+from gnnlab.config.twins import Jobs, refuse_twin
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +41,10 @@ class ConfigLoader(ConfigLoaderImpl):
     _allow: tuple[str, ...] | None = None
     _options: frozenset[str] = frozenset()
     _read: tuple[list[Override], CachingConfigRepository] | None = None
+
+    def __init__(self, config_search_path: ConfigSearchPath) -> None:
+        super().__init__(config_search_path)
+        self._jobs: Jobs = {}
 
     def load_configuration(
         self,
@@ -72,6 +78,13 @@ class ConfigLoader(ConfigLoaderImpl):
             if preset:
                 del cfg.hydra.overrides.task[0]
             check(cfg, cfg.hydra.runtime.choices, self._allow, lambda fact: _givers(fact, repo))
+        return cfg
+
+    def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
+        """A job; two of one sweep are never the same run, while a search may propose the same again."""
+        cfg = super().load_sweep_config(master_config, sweep_overrides)
+        if master_config.hydra.sweeper._target_.endswith(".BasicSweeper"):
+            refuse_twin(cfg, sweep_overrides, self._jobs)
         return cfg
 
     def _parse_overrides_and_create_caching_repo(

@@ -66,7 +66,7 @@ class Scheduler(Stateful, Protocol):
 
 
 class Logger(Protocol):
-    """A place that rows are written to. What it raises is reported once and ends the logger, not the run."""
+    """A place that rows are written to. What it raises is reported once and closes the logger, not the run."""
 
     def start(self, history: list[Row], timings: list[Row]) -> None:
         """Called once, first; the rows of the epochs that a resumed run has behind it, else none."""

@@ -121,6 +121,22 @@ def test_a_value_named_twice_runs_once(cli: Cli, seen: list[DictConfig], caplog:
     assert "seed=1,5,1 names a value twice: it runs once." in caplog.text
 
 
+def test_two_jobs_that_are_one_run_are_refused(
+    cli: Cli, seen: list[DictConfig], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli("-m", "seed=0,1", "ops=reference,fused") == 2
+    assert not seen
+    assert capsys.readouterr().err.startswith("error: ops=reference and ops=fused are one run under one name")
+    assert cli("-m", "ops=reference,fused", "resume=never") == 0
+    assert cli("-m", "ops=reference", "out=a,b") == 0
+    assert [(cfg.ops, cfg.out) for cfg in seen] == [
+        ("reference", "runs"),
+        ("fused", "runs"),
+        ("reference", "a"),
+        ("reference", "b"),
+    ]
+
+
 def test_a_full_disk_is_named(cli: Cli, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     def full() -> None:
         raise OSError(errno.ENOSPC, "No space left on device")

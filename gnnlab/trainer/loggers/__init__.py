@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from gnnlab.trainer.protocols import Logger, Row
@@ -10,7 +11,7 @@ notice = logging.getLogger(__name__)
 
 
 class Loggers:
-    """All loggers of a run. One that raises is dropped with one notice."""
+    """All loggers of a run. One that raises is dropped with one notice, and closed."""
 
     def __init__(self, loggers: Sequence[Logger]) -> None:
         self.loggers = list(loggers)
@@ -32,3 +33,5 @@ class Loggers:
             except Exception as error:
                 self.loggers.remove(logger)
                 notice.warning("Logger %s failed and is switched off: %s", type(logger).__name__, error)
+                with suppress(Exception):
+                    logger.close(None)

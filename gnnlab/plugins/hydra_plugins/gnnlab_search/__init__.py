@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 from typing import Any, get_args
 
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.core.plugins import Plugins
@@ -15,9 +16,15 @@ from gnnlab import search
 from gnnlab.config import build
 from gnnlab.errors import UsageError
 
+ONE_BY_ONE = (
+    "A search gives its launcher one trial at a time. For several at once type the same command several times: "
+    "they share one search."
+)
+
 
 class SearchSweeper(Sweeper):
-    """Trials one after the other, each launched as a job, as `gnnlab.search` proposes them.
+    """Trials one after the other, each launched as a job, as `gnnlab.search` proposes them. Several processes that
+    were given the same command share them.
 
     `trials`: how many. `sampler`: tpe, or random. `seed`: of the sampler. `spare`: the first share of a run's epochs,
     in which it is not given up. `trial`, `folder`: which trial a job is, and of which study; nobody types these.
@@ -62,6 +69,8 @@ class SearchSweeper(Sweeper):
             seed=self.seed,
             spare=self.spare,
         )
+        if not isinstance(self.runner, BasicLauncher):
+            print(ONE_BY_ONE, file=sys.stderr)
         place = QuotedString(str(study.folder), Quote.double).with_quotes()
         for trial in study.proposals():
             job = [*trial.overrides, f"hydra.sweeper.trial={trial.number}", f"hydra.sweeper.folder={place}"]

@@ -112,7 +112,7 @@ def locked(path: Path) -> Iterator[None]:
 def _read(folder: Path) -> Tensors | None:
     """The entry, mapped into memory; None where it is missing or damaged."""
     try:
-        stored = json.loads((folder / "key.json").read_text())
+        stored = json.loads((folder / "key.json").read_text(encoding="utf-8"))
         if _checksum(folder / "data.pt") != stored["crc32"]:
             return None
         return torch.load(folder / "data.pt", mmap=True, weights_only=True)
@@ -127,7 +127,7 @@ def _write(folder: Path, key: Mapping[str, Any], result: Tensors) -> None:
         draft.mkdir(parents=True)
         torch.save(_compact(result), draft / "data.pt")
         stored = {"key": key, "crc32": _checksum(draft / "data.pt")}
-        (draft / "key.json").write_text(json.dumps(stored, sort_keys=True, indent=1))
+        (draft / "key.json").write_text(json.dumps(stored, sort_keys=True, indent=1), encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         draft.rename(folder)
     finally:

@@ -56,11 +56,12 @@ def objective(cfg: DictConfig, watch: Callable[[int, float], str | None] | None 
     Returns what a search optimizes: the best validation metric, its mean over the folds. `watch` sees the first fold.
     """
     runs = [run(one, watch if index == 0 else None) for index, one in enumerate(folds(cfg))]
-    metric, tests = runs[0].result["metric"], [done.result["test"][runs[0].result["metric"]] for done in runs]
+    metric, tests = runs[0].result["metric"], [done.metric("test") for done in runs]
+    found = [value for value in tests if value is not None]
     if distributed.rank() == 0:
-        notice.info("test %s %s", metric, " ".join(f"{value:.4f}" for value in tests))
-    if distributed.rank() == 0 and len(tests) > 1:
-        notice.info("test %s %.4f ± %.4f over %d folds", metric, mean(tests), stdev(tests), len(tests))
+        notice.info("test %s %s", metric, " ".join("–" if value is None else f"{value:.4f}" for value in tests))
+    if distributed.rank() == 0 and len(found) > 1:
+        notice.info("test %s %.4f ± %.4f over %d folds", metric, mean(found), stdev(found), len(found))
     return mean(done.result["best"][f"val/{metric}"] for done in runs)
 
 

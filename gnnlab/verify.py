@@ -5,6 +5,7 @@ splits are evaluated; every number must equal the one in result.json to the last
 """
 
 from collections.abc import Sequence
+from math import isfinite
 from pathlib import Path
 
 from gnnlab.config import build
@@ -56,7 +57,7 @@ def compute(run: TrainedRun) -> dict[str, float]:
 
 
 def _same(one: float, other: float | None) -> bool:
-    return one == other or (one != one and other != other)
+    return one == other or (other is None and not isfinite(one))
 
 
 def _names(run: Run, part: str) -> list[str]:

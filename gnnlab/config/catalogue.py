@@ -57,7 +57,7 @@ def entries(conf: Path) -> Iterator[Entry]:
         group = path.parent.relative_to(conf).as_posix()
         if group == ".":
             continue
-        source = path.read_text()
+        source = path.read_text(encoding="utf-8")
         try:
             built = [part for _, part in parts(yaml.safe_load(source) or {})]
         except yaml.YAMLError as error:

@@ -162,7 +162,7 @@ def download_only(dataset: Any, **attributes: object) -> Callable[[Path], None]:
 
 def read_lines(path: Path) -> list[str]:
     """The lines of a text file, which must end with a line break: `ValueError` where it was cut short."""
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     if not text.endswith("\n"):
         raise ValueError("it was cut short: the last line has no end")
     return text.splitlines()

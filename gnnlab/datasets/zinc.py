@@ -63,7 +63,7 @@ class Zinc(RawDataset):
 
     def check_file(self, path: Path) -> None:
         if path.suffix == ".index":
-            entries: list[Any] = [int(number) for number in path.read_text().split(",")]
+            entries: list[Any] = [int(number) for number in path.read_text(encoding="utf-8").split(",")]
             expected = SUBSET[path.stem]
         else:
             entries = pickle.loads(path.read_bytes())

@@ -22,7 +22,7 @@ DEVICES = ("cpu", "cuda")
 
 def declared(*patterns: str) -> list[str]:
     """The ops that the sources declare, their backwards too."""
-    texts = (path.read_text() for path in sources(*(patterns or ("*.cpp", "cpu/*.cpp"))))
+    texts = (path.read_text(encoding="utf-8") for path in sources(*(patterns or ("*.cpp", "cpu/*.cpp"))))
     return sorted({name for text in texts for name in re.findall(r"^GNNLAB_OP\((\w+)", text, re.M)})
 
 

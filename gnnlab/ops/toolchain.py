@@ -86,7 +86,7 @@ def version(*command: str) -> str:
 def processor() -> str:
     """What -march=native stands for here: home folders are shared by machines of several kinds."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return platform.machine()
     return next((line for line in lines if line.startswith(("flags", "Features"))), platform.machine())
@@ -124,6 +124,6 @@ def _run(command: list[str], made: Path, report: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"})
     if done.returncode or not made.exists():
         lines = (done.stderr + done.stdout).strip().splitlines() or ["it said nothing"]
-        report.write_text("\n".join([shlex.join(command), *lines]) + "\n")
+        report.write_text("\n".join([shlex.join(command), *lines]) + "\n", encoding="utf-8")
         said = next((line for line in lines if "error" in line), lines[0]).strip()[:200]
         raise BuildError(f"{Path(command[0]).name} failed with code {done.returncode}: {said} (all of it: {report})")

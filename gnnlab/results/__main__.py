@@ -121,14 +121,17 @@ def _table(options: argparse.Namespace) -> int:
     if options.tuned:
         table.rules.append(f"{', '.join(options.tuned)} by the best mean validation")
     print(FORMATS[options.format](table), end="")
+    for note in table.pooled if options.format == "csv" else ():  # which has no caption
+        print(f"{note}.", file=sys.stderr)
     return 0
 
 
 def _compare(options: argparse.Namespace) -> int:
-    from gnnlab.results.compare import compare, markdown
+    from gnnlab.results.compare import compare, left_out, markdown
 
-    sides = [_tuned(_side(text, options.folder), options) for text in (options.a, options.b)]
-    print(markdown(compare(*sides, metric=options.metric), (options.a, options.b)), end="")
+    a, b = (_tuned(_side(text, options.folder), options) for text in (options.a, options.b))
+    found, without = compare(a, b, options.metric), left_out(a, b, options.metric)
+    print(markdown(found, (options.a, options.b), without), end="")
     return 0
 
 

@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import permutations
 from statistics import mean, stdev
 
 from gnnlab.errors import UsageError
-from gnnlab.results.formats import plain_table
+from gnnlab.results.formats import not_counted, plain_table
 from gnnlab.results.keys import check, data, says, shown, unique
 from gnnlab.results.paired import fewest, holm, t_test, wilcoxon
 from gnnlab.results.runs import Run, newest
+from gnnlab.results.series import more_is_better
+from gnnlab.results.table import why
 from gnnlab.results.wording import score
 
 LEVEL = 0.05
@@ -55,13 +58,34 @@ def compare(a: Sequence[Run], b: Sequence[Run], metric: str = "test") -> list[Co
         whole = [(x, y) for x, y in pairs if x is not None and y is not None]
         if not whole:
             raise UsageError(f"The runs on {dataset[0]} have no metric {metric!r} on both sides.")
-        name = metric if metric != "test" else f"test/{sides[0][places[0]].result['metric']}"
+        first = sides[0][places[0]]
         folds = len({place[2] for place in places}) > 1
         title = shown(dataset, (place[0] for place in shared))
         found.append(
-            Comparison(title, name, [x for x, _ in whole], [y for _, y in whole], sides[0][places[0]].maximize, folds)
+            Comparison(
+                title,
+                first.title(metric),
+                [x for x, _ in whole],
+                [y for _, y in whole],
+                more_is_better(first, metric),
+                folds,
+            )
         )
     return found
+
+
+def left_out(a: Sequence[Run], b: Sequence[Run], metric: str = "test") -> list[str]:
+    """The runs of A and of B that `compare` does not count, a line each, and why."""
+    lines: list[str] = []
+    for (side, mine), (other, theirs) in permutations((("A", a), ("B", b))):
+        partners = {place for place, run in _by_place(theirs, other).items() if run.metric(metric) is not None}
+        lines += [f"{side}: {run.name}: {why(run)}" for run in newest(mine) if not run.complete]
+        for place, run in _by_place(mine, side).items():
+            if run.metric(metric) is None:
+                lines.append(f"{side}: {run.name}: {run.title(metric)} has no value")
+            elif place not in partners:
+                lines.append(f"{side}: {run.name}: no partner in {other}")
+    return lines
 
 
 def select(runs: Sequence[Run], conditions: str) -> list[Run]:
@@ -78,8 +102,8 @@ def select(runs: Sequence[Run], conditions: str) -> list[Run]:
     return found
 
 
-def markdown(comparisons: Sequence[Comparison], names: tuple[str, str]) -> str:
-    """The table of the comparisons and what limits them."""
+def markdown(comparisons: Sequence[Comparison], names: tuple[str, str], without: Sequence[str] = ()) -> str:
+    """The table of the comparisons, what limits them, and the runs they are `without` (`left_out`)."""
     several = len(comparisons) > 1
     p_w = holm([wilcoxon(c.differences) for c in comparisons])
     p_t = holm([t_test(c.differences) for c in comparisons])
@@ -100,7 +124,7 @@ def markdown(comparisons: Sequence[Comparison], names: tuple[str, str]) -> str:
     ]
     what = "Mean ± sample standard deviation (pairs) over shared seeds and folds; effect: mean difference in standard "
     notes = [f"A: {names[0]}. B: {names[1]}. {what}deviations of the differences.", *_limits(comparisons)]
-    return "\n\n".join([plain_table(header, rows, left=2), *notes]) + "\n"
+    return "\n\n".join([plain_table(header, rows, left=2), *notes, *not_counted(without)]) + "\n"
 
 
 def _limits(comparisons: Sequence[Comparison]) -> list[str]:

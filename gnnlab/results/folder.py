@@ -6,9 +6,7 @@ side, and the n-th fresh run of the same thing ends in `.n`. A run is complete w
 
 import json
 import logging
-import os
 import re
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -21,10 +19,11 @@ from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
 from gnnlab.config.asked import asked
-from gnnlab.config.hashing import completed, config_hash, decides
+from gnnlab.config.hashing import UNSAID, completed, config_hash, decides
 from gnnlab.config.sections import leaves, plain
 from gnnlab.errors import UsageError
 from gnnlab.files import write_text
+from gnnlab.results.holder import holder, leave, sign
 from gnnlab.results.provenance import began, beginning, differing
 from gnnlab.results.runs import read, read_result
 
@@ -89,21 +88,23 @@ class RunFolder:
     @classmethod
     def _choose(cls, cfg: DictConfig, resume: str, now: dict[str, Any]) -> "RunFolder":
         if resume not in ("never", "auto"):
-            return cls._resumed(_checked(Path(resume), cfg), now)
-        runs = runs_of(cfg)
-        if resume == "auto" and runs:
-            return cls._resumed(runs[-1], now)
-        if runs and (runs[-1] / "checkpoint.pt").exists() and read_result(runs[-1])["status"] != "complete":
-            log.warning("%s is unfinished; this is a fresh run (resume=auto continues that one).", runs[-1])
-        return cls._fresh(cfg, now)
+            return cls._resumed(Path(resume), cfg, now)
+        if resume == "auto" and (runs := runs_of(cfg)):  # perhaps complete, where one may only read
+            return cls._resumed(runs[-1], cfg, now)
+        home = _home(cfg)
+        home.mkdir(parents=True, exist_ok=True)
+        with FileLock(home / ".lock"):  # two that begin at once would else both find nothing, and both train
+            runs = runs_of(cfg)
+            if resume == "auto" and runs:
+                return cls._resumed(runs[-1], cfg, now)
+            return cls._fresh(cfg, home, runs, now)
 
     @classmethod
-    def _fresh(cls, cfg: DictConfig, now: dict[str, Any]) -> "RunFolder":
+    def _fresh(cls, cfg: DictConfig, home: Path, runs: list[Path], now: dict[str, Any]) -> "RunFolder":
+        if runs and (runs[-1] / "checkpoint.pt").exists() and read_result(runs[-1])["status"] != "complete":
+            log.warning("%s is unfinished; this is a fresh run (resume=auto continues that one).", runs[-1])
         fold = OmegaConf.select(cfg, "dataset.fold")
-        new = Path(cfg.out) / f"{short_name(cfg, 'dataset')}-{short_name(cfg, 'model')}-{config_hash(cfg)}"
-        home = min(new.parent.glob(f"*-{config_hash(cfg)}"), default=new)
         name = f"seed{cfg.seed}" + ("" if fold is None else f".fold{fold}")
-        home.mkdir(parents=True, exist_ok=True)
         path = next(path for n in count(1) if _made(path := home / (name if n == 1 else f"{name}.{n}")))
         folder = cls(path, "fresh", _hold(path))
         write_text(path / "code.json", json.dumps(now, indent=2) + "\n")
@@ -111,7 +112,8 @@ class RunFolder:
         return folder
 
     @classmethod
-    def _resumed(cls, path: Path, now: dict[str, Any]) -> "RunFolder":
+    def _resumed(cls, path: Path, cfg: DictConfig, now: dict[str, Any]) -> "RunFolder":
+        _check(path, cfg)
         half = (path / "checkpoint.pt").exists() and read_result(path)["status"] != "complete"
         if half and (files := differing(began(path).get("data"), now["data"])):
             raise UsageError(
@@ -135,7 +137,7 @@ class RunFolder:
     def close(self) -> None:
         """Let another process have the folder."""
         if self.lock:
-            (self.path / "holder").unlink(missing_ok=True)
+            leave(self.path)
             self.lock.release()
 
     def __enter__(self) -> "RunFolder":
@@ -148,6 +150,12 @@ class RunFolder:
 def short_name(cfg: DictConfig, group: str) -> str:
     """The option chosen for a group; where that is not known, the name of its class."""
     return asked(cfg).choices.get(group) or cfg[group]["_target_"].rsplit(".", 1)[-1].lower()
+
+
+def _home(cfg: DictConfig) -> Path:
+    """The folder of the runs of this configuration: the one there is, else a new one."""
+    new = Path(cfg.out) / f"{short_name(cfg, 'dataset')}-{short_name(cfg, 'model')}-{config_hash(cfg)}"
+    return min(new.parent.glob(f"*-{config_hash(cfg)}"), default=new)
 
 
 def now() -> str:
@@ -164,13 +172,13 @@ def _made(path: Path) -> bool:
 
 
 def _hold(path: Path) -> FileLock:
-    lock, holder = FileLock(path / ".lock", timeout=0), path / "holder"
+    lock = FileLock(path / ".lock", timeout=0)
     try:
         lock.acquire()
     except Timeout:
-        who = holder.read_text().strip() if holder.exists() else "another process"
+        who = held.words if (held := holder(path)) else "another process"
         raise UsageError(f"{path} is in use by {who}. Wait for it, or start a run of its own (resume=never).") from None
-    write_text(holder, f"process {os.getpid()} on {socket.gethostname()} since {now()}\n")
+    sign(path, now())
     return lock
 
 
@@ -187,8 +195,9 @@ def _tell(then: dict[str, Any], now: dict[str, Any], complete: bool) -> None:
         log.warning("This run began with %s %s and goes on with %s: last digits may differ.", name, there, here)
 
 
-def _checked(path: Path, cfg: DictConfig) -> Path:
-    there, here = dict(leaves(read(path).config)), dict(leaves(completed(plain(cfg))))
+def _check(path: Path, cfg: DictConfig) -> None:
+    """Raises `UsageError` where the run in `path` is not of `cfg`: its name may agree by chance, or after an edit."""
+    there, here = (UNSAID | dict(leaves(config)) for config in (read(path).config, completed(plain(cfg))))
     changed = [
         key
         for key in sorted(there | here)
@@ -196,5 +205,4 @@ def _checked(path: Path, cfg: DictConfig) -> Path:
     ]
     if changed:
         listed = "; ".join(f"{key}: {there.get(key)} there, {here.get(key)} here" for key in changed)
-        raise UsageError(f"resume={str(path)!r} is another run ({listed}). Ask for that one, or for a fresh run.")
-    return path
+        raise UsageError(f"{path} is another run ({listed}). Ask for that one, or for a fresh one (resume=never).")

@@ -18,12 +18,17 @@ def markdown(table: Table) -> str:
     """An aligned Markdown table, what its numbers are below it, and the runs that are not in it."""
     names, rows = grid(table)
     body = [plain_table(names, rows, left=len(table.labels)), caption(table)] if rows else []
-    missing = ["\n".join(["Not counted:", *(f"- {line}" for line in table.missing)])] if table.missing else []
-    return "\n\n".join([*body, *missing]) + "\n"
+    return "\n\n".join([*body, *not_counted(table.missing)]) + "\n"
+
+
+def not_counted(lines: Sequence[str]) -> list[str]:
+    """A paragraph that lists them, if there are any."""
+    return ["\n".join(["Not counted:", *(f"- {line}" for line in lines)])] if lines else []
 
 
 def plain_table(names: Sequence[str], rows: Sequence[Sequence[str]], left: int) -> str:
     """An aligned Markdown table whose first `left` columns are words."""
+    names, *rows = ([text.replace("|", r"\|") for text in line] for line in (names, *rows))
     width = [max(len(line[i]) for line in (names, *rows)) for i in range(len(names))]
     rule = ["-" * w if i < left else "-" * (w - 1) + ":" for i, w in enumerate(width)]
 

@@ -19,7 +19,7 @@ def timing(folder: Path) -> Epochs:
 
 def _rows(path: Path) -> Epochs:
     try:
-        with path.open(newline="") as file:
+        with path.open(newline="", encoding="utf-8") as file:
             lines = list(csv.DictReader(line for line in file if line.endswith("\n")))
     except (OSError, UnicodeDecodeError, csv.Error):
         return []

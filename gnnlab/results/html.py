@@ -49,7 +49,8 @@ def facts(items: Sequence[tuple[str, str]]) -> str:
 
 
 def figure(svg: str, caption: str) -> str:
-    return f"<figure>{svg}<figcaption>{escape(caption)}</figcaption></figure>\n"
+    """It may be wider than its place: a keyboard can reach and scroll it."""
+    return f'<figure tabindex="0">{svg}<figcaption>{escape(caption)}</figcaption></figure>\n'
 
 
 def folded(summary: str, text: str, mark: str = "") -> str:

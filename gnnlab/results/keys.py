@@ -62,6 +62,14 @@ def by_data(runs: Sequence[Run]) -> dict[str, list[Run]]:
     return groups
 
 
+def split(runs: Iterable[Run], keys: Sequence[str]) -> dict[tuple[str, ...], list[Run]]:
+    """Runs by what they say under all `keys`."""
+    groups: dict[tuple[str, ...], list[Run]] = {}
+    for run in runs:
+        groups.setdefault(tuple(text(run, key) for key in keys), []).append(run)
+    return groups
+
+
 def says(run: Run, key: str, value: str) -> bool:
     """Whether a run says `value` under a key as it would be typed: 1e-3 is 0.001, `true` is True, `null` nothing."""
     said = text(run, key)
@@ -100,8 +108,6 @@ def unique(items: Iterable[Any]) -> list[Any]:
 
 
 def _differing(runs: Sequence[Run], keys: Iterable[str]) -> list[str]:
-    pairs: dict[tuple[str, ...], list[Run]] = {}
-    for run in runs:
-        pairs.setdefault(tuple(text(run, key) for key in PAIR), []).append(run)
+    pairs = split(runs, PAIR)
     new = [key for key in unique(keys) if key not in PAIR and decides(key)]
     return [*PAIR, *(key for key in new if any(len({text(run, key) for run in pair}) > 1 for pair in pairs.values()))]

@@ -66,7 +66,7 @@ def ledger(runs: Sequence[Run]) -> list[Row]:
     """The rows of the newest complete `runs`, by job, dataset, model and overrides."""
     configurations: dict[str, list[Run]] = {}
     for run in newest(runs):
-        if run.complete:
+        if run.complete and run.metric("test") is not None:
             configurations.setdefault(run.hash, []).append(run)
     known = cells()
     nearest: dict[tuple, tuple[Match, list[Run]]] = {}
@@ -92,7 +92,7 @@ def merged(rows: Sequence[Row], path: Path) -> list[Row]:
         return list(rows)
     kinds = get_type_hints(Row)
     try:
-        with path.open(newline="") as file:
+        with path.open(newline="", encoding="utf-8") as file:
             before = [
                 Row(**{name: _value(text, kinds[name]) for name, text in row.items()}) for row in csv.DictReader(file)
             ]
@@ -125,7 +125,7 @@ def write(rows: Sequence[Row], path: Path) -> None:
     """As CSV, every digit kept."""
     from gnnlab.files import replacing
 
-    with replacing(path) as draft, draft.open("w", newline="") as file:
+    with replacing(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, [field.name for field in fields(Row)], lineterminator="\n")
         writer.writeheader()
         writer.writerows(asdict(row) for row in rows)

@@ -11,7 +11,7 @@ from gnnlab.errors import UsageError
 from gnnlab.results.figure_labels import beside_ends, beside_points, settle
 from gnnlab.results.published import beside, cells
 from gnnlab.results.runs import Run, is_error
-from gnnlab.results.series import mean_curve, merit, more_is_better, numbers, sets, title
+from gnnlab.results.series import mean_curve, merit, more_is_better, numbers, sets
 from gnnlab.results.style import COLORS, DASHES, FAINT, INK, panels, plain_log
 from gnnlab.results.wording import SHORT
 
@@ -24,7 +24,7 @@ def curves(runs: Sequence[Run], by: Sequence[str] = (), metric: str = "val") -> 
     found, marked = sets(runs, by, ()), []
     drawn = {}
     for dataset, groups in found.items():
-        name = title(next(iter(groups.values()))[0], metric)
+        name = next(iter(groups.values()))[0].title(metric)
         lines = {label: mean_curve(groups[label], name) for label in sorted(groups, key=lambda at: merit(groups[at]))}
         if lines := {label: line for label, line in lines.items() if len(line[0])}:
             drawn[dataset] = name, lines
@@ -80,7 +80,7 @@ def bars(runs: Sequence[Run], by: Sequence[str] = (), metric: str = "test") -> F
                 yticks=range(len(ordered)),
                 yticklabels=[f"{label}  ({len(g)})" for label, g in ordered],
             )
-            ax.set_xlabel(title(ordered[0][1][0], metric), loc="left")
+            ax.set_xlabel(ordered[0][1][0].title(metric), loc="left")
             ax.set_ylim(len(ordered) - 0.4, -0.6)
             if from_zero:
                 ax.set_xlim(left=0)
@@ -118,7 +118,7 @@ def pareto(runs: Sequence[Run], by: Sequence[str] = (), metric: str = "test", co
                 plain_log(ax, "x")
             if max(costs) >= 10_000:
                 ax.xaxis.set_major_formatter(EngFormatter(sep=""))
-            ax.set(xlabel=SHORT.get(cost, cost), ylabel=f"{title(first, metric)} {'↑' if maximize else '↓'}")
+            ax.set(xlabel=SHORT.get(cost, cost), ylabel=f"{first.title(metric)} {'↑' if maximize else '↓'}")
             ax.margins(0.2, 0.12)
             named = [
                 (x, y, spread, label, INK if i in best else FAINT)

@@ -78,7 +78,7 @@ def beginning(cfg: DictConfig, data: Mapping[str, Any]) -> dict[str, Any]:
 def began(folder: Path) -> dict[str, Any]:
     """What the run in `folder` began with, as far as that is known."""
     try:
-        found = json.loads((folder / "code.json").read_text())
+        found = json.loads((folder / "code.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
@@ -121,7 +121,7 @@ def _place(cfg: DictConfig) -> dict[str, str]:
 
 def _cpu() -> str:
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return platform.processor()
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())

@@ -69,7 +69,7 @@ class Match:
 
 def cells() -> list[Cell]:
     """All published cells."""
-    with FILE.open(newline="") as file:
+    with FILE.open(newline="", encoding="utf-8") as file:
         return [Cell(**row) for row in csv.DictReader(file)]
 
 

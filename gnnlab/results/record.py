@@ -5,6 +5,7 @@ import traceback
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
+from math import isfinite
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -42,11 +43,11 @@ def record(
     """Write and return the result of a complete run.
 
     `flops`, `sums`: per graph, see `gnnlab.ops.flops`. `method`: what aggregation and sparsifier
-    tell (`Method.report`).
+    tell (`Method.report`). What is NaN or infinite is None there: JSON knows neither.
 
     Raises `RunStopped` where it cannot be written.
     """
-    result = {
+    result: dict[str, Any] = {
         "status": "complete",
         "finished": now(),
         "config_hash": config_hash(cfg),
@@ -73,6 +74,7 @@ def record(
         "code": code(),
         "environment": environment(),
     }
+    result = {key: _strict(value) for key, value in result.items()}
     try:
         _write(folder, result)
     except OSError as error:
@@ -97,5 +99,14 @@ def record_failure(cfg: DictConfig, folder: Path, error: Exception) -> None:
         write_text(folder / "error.txt", "".join(traceback.format_exception(error)))
 
 
+def _strict(value: Any) -> Any:
+    """`value` with None in the place of numbers that JSON does not have."""
+    if isinstance(value, Mapping):
+        return {key: _strict(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_strict(item) for item in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
+
+
 def _write(folder: Path, result: dict[str, Any]) -> None:
-    write_text(folder / "result.json", json.dumps(result, indent=2) + "\n")
+    write_text(folder / "result.json", json.dumps(result, indent=2, allow_nan=False) + "\n")

@@ -5,16 +5,20 @@ from contextlib import suppress
 from datetime import datetime
 from html import escape
 from pathlib import Path
+from textwrap import shorten
 
 from gnnlab.errors import UsageError
 from gnnlab.results import html, plot
-from gnnlab.results.keys import by_data, unique
+from gnnlab.results.keys import by_data, order, unique
 from gnnlab.results.report_tables import all_runs, configurations, failure, results
 from gnnlab.results.runs import Run, newest
+from gnnlab.results.series import sets
 from gnnlab.results.status import WORDS, span, status
 from gnnlab.results.style import inline
 
 TEMPLATE = Path(__file__).with_name("page.html")
+LONGEST = 300
+"""Letters of the names that are read aloud of a figure."""
 
 
 def report(runs: Sequence[Run], title: str) -> str:
@@ -24,7 +28,7 @@ def report(runs: Sequence[Run], title: str) -> str:
     members = by_data(complete)
     sections = {
         **({"Results": results(complete)} if len(members) > 1 else {}),
-        **{name: content for name, runs in members.items() if (content := _dataset(runs, alone=len(members) == 1))},
+        **{name: made for name, runs in members.items() if (made := _dataset(name, runs, alone=len(members) == 1))},
         "Runs": html.search("all-runs", "filter: zinc gps seed0") + all_runs(current),
         "Configurations": configurations(current),
     }
@@ -37,7 +41,7 @@ def report(runs: Sequence[Run], title: str) -> str:
         html.links(list(sections)),
         *(html.section(name, content) for name, content in sections.items()),
     ]
-    return TEMPLATE.read_text().replace("{{title}}", escape(title)).replace("{{body}}", "".join(body))
+    return TEMPLATE.read_text(encoding="utf-8").replace("{{title}}", escape(title)).replace("{{body}}", "".join(body))
 
 
 def _facts(current: Sequence[Run], complete: Sequence[Run]) -> list[tuple[str, str]]:
@@ -55,9 +59,11 @@ def _facts(current: Sequence[Run], complete: Sequence[Run]) -> list[tuple[str, s
     ]
 
 
-def _dataset(runs: list[Run], alone: bool) -> str:
+def _dataset(name: str, runs: list[Run], alone: bool) -> str:
     """The table and the figures of the complete runs on one dataset; no table of one row that stands elsewhere too."""
     several = len({run.hash for run in runs}) > 1
+    (groups,) = sets(runs, (), ()).values()
+    shown = shorten(", ".join(sorted(groups, key=order)), LONGEST, placeholder=" …")
     figures = []
     for draw, words, wanted in (
         (plot.curves, "Validation over the epochs: mean and sample standard deviation over runs (their number).", True),
@@ -70,6 +76,6 @@ def _dataset(runs: list[Run], alone: bool) -> str:
     ):
         with suppress(UsageError):  # no curves were logged
             if wanted:
-                figures.append(html.figure(inline(draw(runs), words), words))
+                figures.append(html.figure(inline(draw(runs), f"{name}: {shown}. {words}"), words))
     drawn = f'<div class="figures">{"".join(figures)}</div>\n' if figures else ""
     return (results(runs) if alone or several else "") + drawn

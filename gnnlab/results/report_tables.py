@@ -1,6 +1,7 @@
 """The sections of the report that are tables: results, runs, configurations, failures."""
 
 from collections.abc import Sequence
+from math import inf
 from statistics import mean
 
 import yaml
@@ -24,9 +25,11 @@ def results(runs: Sequence[Run]) -> str:
     if len(table.rows) > 1 and len(by_data(runs)) == 1:
         choose = max if runs[0].maximize else min
         best = {
-            name: choose(mean(row.values[name]) for row in table.rows if row.values[name]) for name in table.metrics
+            name: choose(means)
+            for name in table.metrics
+            if (means := [mean(row.values[name]) for row in table.rows if row.values[name]])
         }
-        ordered.sort(key=lambda row: _mean(row.values[table.metrics[0]]) or 0.0, reverse=runs[0].maximize)
+        ordered.sort(key=lambda row: _merit(row.values[table.metrics[0]], runs[0].maximize))
     rows = []
     for row in ordered:
         cells = [Cell(label) for label in row.labels[:-1]]
@@ -93,6 +96,11 @@ def _mean(values: Sequence[float]) -> float | None:
     return mean(values) if values else None
 
 
+def _merit(values: Sequence[float], maximize: bool) -> float:
+    """For sorting best first, and last who has no value."""
+    return mean(values) * (-1 if maximize else 1) if values else inf
+
+
 def _key(path: str) -> str:
     """The group whose option a `_target_` is: `model/conv` for `model.conv._target_`, `encoding` for all encodings."""
     group = path.removesuffix("._target_").replace(".", "/")
@@ -103,6 +111,6 @@ def _key(path: str) -> str:
 
 def failure(run: Run) -> str:
     trace = run.folder / "error.txt"
-    details = trace.read_text(errors="replace") if trace.exists() else "No error.txt beside it."
+    details = trace.read_text(encoding="utf-8", errors="replace") if trace.exists() else "No error.txt beside it."
     reason = str(run.result.get("reason", "no reason is recorded"))
     return html.folded(f"{run.name}: {reason.splitlines()[0]}", f"{reason}\n\n{details}", mark="failed")

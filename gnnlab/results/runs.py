@@ -2,8 +2,10 @@
 
 import json
 import logging
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -12,6 +14,7 @@ import yaml
 from gnnlab.config.hashing import completed
 from gnnlab.config.sections import leaves
 from gnnlab.errors import UsageError
+from gnnlab.results.holder import holder
 from gnnlab.spec import MINIMIZED
 
 log = logging.getLogger(__name__)
@@ -20,7 +23,7 @@ log = logging.getLogger(__name__)
 def read_result(folder: Path) -> dict[str, Any]:
     """The `result.json` of a run, `{"status": "unfinished"}` where there is none that can be read."""
     try:
-        result = json.loads((folder / "result.json").read_text())
+        result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         result = None
     return result if isinstance(result, dict) and "status" in result else {"status": "unfinished"}
@@ -82,10 +85,9 @@ class Run:
     def metric(self, name: str) -> float | None:
         """`test/mae`; `val/mae`, `train/loss` at the best epoch; `last/val/mae`; a cost such as `method.sparsity`.
 
-        `test` and `val` alone: of the metric of the data.
+        `test` and `val` alone: of the metric of the data. None for NaN too.
         """
-        if name in ("test", "val"):
-            name = f"{name}/{self.result['metric']}"
+        name = self.title(name)
         part, _, rest = name.partition("/")
         table = self.result.get(part, {}) if part in ("test", "last") else self.result.get("best", {})
         value = table.get(name, table.get(rest)) if isinstance(table, dict) else None
@@ -94,6 +96,14 @@ class Run:
             for key in name.split("."):
                 value = value.get(key) if isinstance(value, dict) else None
         return value if is_number(value) else None
+
+    def title(self, name: str) -> str:
+        """The whole name of a metric: `test/mae` for `test` of data with this metric."""
+        return f"{name}/{self.result['metric']}" if name in ("test", "val") else name
+
+    def lacks(self, name: str) -> bool:
+        """Whether a metric was computed and had no value."""
+        return self.metric(name) is None and self.title(name) in self.metric_names
 
     @property
     def maximize(self) -> bool:
@@ -107,7 +117,7 @@ def is_error(metric: str) -> bool:
 
 
 def is_number(value: Any) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
 
 
 def load(folder: Path) -> list[Run]:
@@ -131,7 +141,7 @@ def load(folder: Path) -> list[Run]:
 def read(folder: Path) -> Run:
     """The run in `folder`. Raises `UsageError` if its configuration cannot be read."""
     try:
-        config = yaml.safe_load((folder / "config.yaml").read_text())
+        config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UsageError(f"{str(folder)!r} is not a run folder: it has no config.yaml.") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -142,8 +152,22 @@ def read(folder: Path) -> Run:
 
 
 def newest(runs: Iterable[Run]) -> list[Run]:
-    """The newest complete run of each configuration, seed and fold; where none is complete, the newest."""
+    """The newest complete run of each configuration, seed and fold; where there is none, the one at work or newest."""
     last: dict[tuple, Run] = {}
-    for run in sorted(runs, key=lambda run: (run.complete, run.result.get("finished", ""), run.name)):
+    for run in sorted(runs, key=_turn):
         last[run.identity] = run
     return sorted(last.values(), key=lambda run: run.name)
+
+
+def _turn(run: Run) -> tuple[Any, ...]:
+    """For sorting: who is complete last, by when that was; of the others who is at work last, then by when they began.
+
+    Where times do not tell, `seed0.10` comes after `seed0.2`.
+    """
+    found = re.search(r"\.(\d+)$", run.folder.name)
+    number = int(found[1]) if found else 1
+    if run.complete:
+        return True, run.result.get("finished", ""), number, run.name
+    config, held = run.folder / "config.yaml", holder(run.folder)
+    made = config.stat().st_mtime if config.exists() else 0.0
+    return False, held is not None and held.lives, made, number, run.name

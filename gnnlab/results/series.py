@@ -1,20 +1,26 @@
 """Runs in the groups that a figure shows: by dataset, and in it by what tells them apart."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from statistics import mean
 
 import numpy as np
 
 from gnnlab.errors import UsageError
 from gnnlab.results.history import history
-from gnnlab.results.keys import by_data, check, constant, named, telling, text
+from gnnlab.results.keys import by_data, check, constant, named, split, telling, text
+from gnnlab.results.pooling import pooled
 from gnnlab.results.runs import Run, is_error, newest
 
+log = logging.getLogger(__name__)
 Groups = dict[str, list[Run]]
 
 
 def sets(runs: Sequence[Run], by: Sequence[str], metrics: Sequence[str]) -> dict[str, Groups]:
-    """The newest complete runs that have all `metrics`, by dataset, and in it by what tells them apart."""
+    """The newest complete runs that have all `metrics`, by dataset, and in it by what tells them apart.
+
+    Raises `UsageError` where a group would hold a seed and fold of several configurations.
+    """
     complete = [run for run in newest(runs) if run.complete]
     if not complete:
         raise UsageError("None of these runs is complete: there is nothing to draw yet.")
@@ -22,25 +28,33 @@ def sets(runs: Sequence[Run], by: Sequence[str], metrics: Sequence[str]) -> dict
     complete = [run for run in complete if all(run.metric(name) is not None for name in metrics)]
     sets: dict[str, Groups] = {}
     for name, members in by_data(complete).items():
-        groups = sets.setdefault(name, {})
         told = [key for key in telling(members) if key != "dataset"]
         keys = list(by) or [key for key in told if key not in constant(members, told)]
-        if not by and len({_label(run, keys) for run in members}) < len({run.hash for run in members}):
+        if not by and len(split(members, keys)) < len({run.hash for run in members}):
             keys.append("config")
-        for run in members:
-            groups.setdefault(_label(run, keys) or text(run, "model"), []).append(run)
+        for note in pooled(members, keys):
+            log.warning("%s.", note)
+        groups = split(members, keys)
+        sets[name] = dict(zip(_labels(groups, keys), groups.values(), strict=True))
     return sets
 
 
-def _label(run: Run, keys: Sequence[str]) -> str:
-    """What it says under the keys; settings that it does not have are left out."""
+def _labels(groups: dict[tuple[str, ...], list[Run]], keys: Sequence[str]) -> list[str]:
+    """For each group a name of no more words than tell it from the others.
+
+    Settings that its runs do not have are left out; who has none of them goes by its model.
+    """
     if len(keys) == 1:
-        return text(run, keys[0])
-    return ", ".join(named(key, said) for key in keys if (said := text(run, key)) != "–")
+        return [said for (said,) in groups]
+    for form in (named, "{}={}".format):
+        found = [_joined(form, keys, said) or text(runs[0], "model") for said, runs in groups.items()]
+        if len(set(found)) == len(found):
+            return found
+    return [", ".join(map("{}={}".format, keys, said)) for said in groups]
 
 
-def title(run: Run, metric: str) -> str:
-    return f"{metric}/{run.result['metric']}" if metric in ("test", "val") else metric
+def _joined(form: Callable[[str, str], str], keys: Sequence[str], said: Sequence[str]) -> str:
+    return ", ".join(form(key, word) for key, word in zip(keys, said, strict=True) if word != "–")
 
 
 def numbers(group: Sequence[Run], name: str) -> list[float]:

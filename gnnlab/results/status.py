@@ -4,17 +4,15 @@ A run is `running` while the process that holds it lives (on another machine: wh
 `failed` by its result, or `stopped`: `resume=auto` continues it. The time left supposes that no run stops early.
 """
 
-import os
-import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from statistics import median
 
 from gnnlab.results.formats import plain_table
 from gnnlab.results.history import Epochs, history, timing
+from gnnlab.results.holder import Holder, holder
 from gnnlab.results.runs import Run, is_error, load, newest
 from gnnlab.results.table import why
 
@@ -89,13 +87,13 @@ def span(seconds: float) -> str:
 
 
 def _state(run: Run, now: float) -> State:
-    rows, times = history(run.folder), timing(run.folder)
+    rows, times, held = history(run.folder), timing(run.folder), holder(run.folder)
     epochs = (run.config.get("trainer") or {}).get("max_epochs") or len(rows)
     done = run.result["epochs"] if "epochs" in run.result else int(rows[-1]["epoch"]) + 1 if rows else 0
     written = max((path.stat().st_mtime for path in run.folder.glob("*.csv")), default=None)
-    pace = _pace(times, _since(run.folder), written)
+    pace = _pace(times, held.since if held else None, written)
     word = "stopped" if run.result["status"] == "unfinished" else run.result["status"]
-    if word != "complete" and _held(run.folder, now, written, pace):
+    if word != "complete" and held and _works(held, now - (written or held.since), pace):
         word = "running"
     left = pace * max(0, epochs - done) if pace is not None and word in ("running", "stopped") else None
     return State(run, word, done, epochs, _best(run, rows), pace, left)
@@ -114,35 +112,9 @@ def _pace(times: Epochs, since: float | None, written: float | None) -> float | 
     return (written - since) / count if count else median(seconds)
 
 
-def _held(folder: Path, now: float, written: float | None, pace: float | None) -> bool:
-    """Whether the process that holds a run lives, as far as can be told."""
-    words = _holder(folder)
-    if words is None:
-        return False
-    if words[3] != socket.gethostname():
-        last = written or _since(folder) or 0.0
-        return now - last < max(SILENCE, 10 * (pace or 0.0))
-    try:
-        os.kill(int(words[1]), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _since(folder: Path) -> float | None:
-    words = _holder(folder)
-    return datetime.fromisoformat(words[5]).timestamp() if words else None
-
-
-def _holder(folder: Path) -> list[str] | None:
-    """The words of "process 17 on host since 2026-…", if the run is held."""
-    try:
-        words = (folder / "holder").read_text().split()
-    except OSError:
-        return None
-    return words if len(words) == 6 and words[1].isdigit() else None
+def _works(held: Holder, silent: float, pace: float | None) -> bool:
+    """Whether the process that holds a run lives, as far as can be told; `silent`: seconds since it last wrote."""
+    return held.lives if held.here else silent < max(SILENCE, 10 * (pace or 0.0))
 
 
 def _best(run: Run, rows: Epochs) -> str:

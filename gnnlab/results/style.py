@@ -4,6 +4,7 @@ import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from html import escape
 from pathlib import Path
 from typing import Any, Literal
 
@@ -74,7 +75,8 @@ def inline(figure: Figure, label: str) -> str:
     svg = re.sub(r"<metadata>.*?</metadata>", "", text.getvalue(), flags=re.DOTALL)
     svg = re.sub(r'(<svg [^>]*?)width="[^"]*" height="[^"]*"|(<svg )', r"\1\2", svg[svg.index("<svg") :], count=1)
     width = re.search(r'viewBox="0 0 ([\d.]+)', svg)
-    attributes = f'role="img" aria-label="{label}" style="width:{float(width[1]) * 4 / 3:.0f}px" ' if width else ""
+    said = escape(label)
+    attributes = f'role="img" aria-label="{said}" style="width:{float(width[1]) * 4 / 3:.0f}px" ' if width else ""
     for i, color in enumerate(COLORS):
         svg = svg.replace(color.lower(), f"var(--series-{i}, {color})")
     return svg.replace("<svg ", f"<svg {attributes}", 1).replace(INK, "currentColor")

@@ -63,7 +63,7 @@ class SweepTable(Callback):
     def show(self) -> None:
         """Print the table, once for all processes."""
         if self.file is not None and self.file.exists():
-            self.jobs = [json.loads(line) for line in self.file.read_text().splitlines()]
+            self.jobs = [json.loads(line) for line in self.file.read_text(encoding="utf-8").splitlines()]
             self.file.unlink()
         SweepTable.failures = sum(job["failed"] for job in self.jobs)
         if os.environ.get("RANK", "0") == "0" and self.jobs:
@@ -75,5 +75,5 @@ class SweepTable(Callback):
     def _note(self, **job: Any) -> None:
         self.jobs.append(job)
         if self.file is not None:
-            with self.file.open("a") as lines:
+            with self.file.open("a", encoding="utf-8") as lines:
                 lines.write(json.dumps(job) + "\n")

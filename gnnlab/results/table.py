@@ -1,13 +1,14 @@
 """Many runs as one table: a row per configuration, or per value of any keys; if asked, columns per value of others."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from textwrap import shorten
 
 from gnnlab.config.hashing import decides
 from gnnlab.config.sections import leaves
 from gnnlab.errors import UsageError
-from gnnlab.results.keys import by_data, check, constant, named, order, telling, text, unique
+from gnnlab.results.keys import by_data, check, constant, named, order, split, telling, text, unique
+from gnnlab.results.pooling import pooled
 from gnnlab.results.published import Match, beside, cells
 from gnnlab.results.runs import Run, newest
 
@@ -29,7 +30,7 @@ class Row:
 class Table:
     """Rows under the names of their labels, metrics and costs, the rules the numbers follow, and the runs not counted.
 
-    `constant`: what all rows have in common, said once.
+    `constant`: what all rows have in common, said once. `pooled`: of which rows several configurations are the runs.
     """
 
     labels: list[str]
@@ -39,6 +40,7 @@ class Table:
     rules: list[str]
     missing: list[str]
     constant: dict[str, str] = field(default_factory=dict)
+    pooled: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -64,13 +66,14 @@ def tabulate(
     """The table of the newest complete `runs`: a row per configuration, or per value of the keys `by`.
 
     `columns`: keys whose values become columns. `metrics` default to test and validation in the metric of the data
-    (with `columns`: test), `costs` to `COSTS` (with `columns`: none).
+    (with `columns`: test), `costs` to `COSTS` (with `columns`: none). Raises `UsageError` where a row would mix data
+    sets, or hold a seed and fold of several configurations.
     """
     current = newest(runs)
     complete = [run for run in current if run.complete]
     if complete:
         check(complete, (*by, *columns), (*metrics, *(costs or ())))
-    places = _split(complete, columns)
+    places = split(complete, columns)
     places = dict(sorted(places.items(), key=lambda item: [order(label) for label in item[0]]))
     names = metrics or (() if columns else _usual(complete))
     quantities = [
@@ -80,7 +83,7 @@ def tabulate(
     ]
     costs = (() if columns else COSTS) if costs is None else costs
     prices = [Column(columns, place, name) for name in costs for place in places]
-    for group in _split(complete, [*by, *columns]).values() if by else ():
+    for group in split(complete, [*by, *columns]).values() if by else ():
         if len(mixed := by_data(group)) > 1:
             rows = f"--by {','.join(by)} would mix {', '.join(sorted(mixed))} in a row"
             raise UsageError(f"{rows}: add {_apart(group)} to --by or --columns.")
@@ -88,8 +91,8 @@ def tabulate(
 
     known = cells()
     rows = [
-        _row(list(texts), _split(group, columns), quantities, prices, known)
-        for texts, group in _split(complete, labels).items()
+        _row(list(texts), split(group, columns), quantities, prices, known)
+        for texts, group in split(complete, labels).items()
     ]
     return Table(
         labels,
@@ -97,8 +100,9 @@ def tabulate(
         [column.title for column in prices if any(row.costs[column.title] for row in rows)],
         sorted(rows, key=lambda row: [order(label) for label in row.labels]),
         _rules(complete),
-        [f"{run.name}: {why(run)}" for run in current if not run.complete],
+        [f"{run.name}: {why(run)}" for run in current if not run.complete] + _without(places, quantities),
         same,
+        pooled(complete, labels, columns),
     )
 
 
@@ -142,11 +146,10 @@ def _usual(runs: Sequence[Run]) -> list[str]:
     return [f"{part}/{metrics[0]}" if len(metrics) == 1 else part for part in ("test", "val") if metrics]
 
 
-def _split(runs: Iterable[Run], keys: Sequence[str]) -> dict[tuple[str, ...], list[Run]]:
-    groups: dict[tuple[str, ...], list[Run]] = {}
-    for run in runs:
-        groups.setdefault(tuple(text(run, key) for key in keys), []).append(run)
-    return groups
+def _without(places: Mapping[tuple[str, ...], Sequence[Run]], quantities: Sequence[Column]) -> list[str]:
+    """The numbers that complete runs should have and do not."""
+    lacking = [(run, column.name) for column in quantities for run in places[column.place] if run.lacks(column.name)]
+    return [f"{run.name}: {run.title(name)} has no value" for run, name in lacking]
 
 
 def _row(texts: list[str], runs: dict, quantities: Sequence[Column], prices: Sequence[Column], known: list) -> Row:

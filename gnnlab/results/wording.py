@@ -39,7 +39,7 @@ def caption(table: Table) -> str:
     shared = ", ".join(f"{key} {text}" for key, text in table.constant.items())
     said = [
         f"Throughout: {shared}. " if shared else "",
-        "; ".join(["Mean ± sample standard deviation (runs)", *table.rules]) + ".",
+        "; ".join(["Mean ± sample standard deviation (runs)", *table.rules, *table.pooled]) + ".",
     ]
     if matches:
         said.append(f" Published: {'; '.join(unique(match.cell.source for match in matches))}.")

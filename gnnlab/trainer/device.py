@@ -41,7 +41,7 @@ def claim(name: str) -> torch.device:
         torch.cuda.reset_peak_memory_stats(device)
     else:
         with suppress(OSError):
-            Path("/proc/self/clear_refs").write_text("5")
+            Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
     return device
 
 
@@ -75,7 +75,7 @@ def peak_memory_mb(device: torch.device) -> float:
 
 def _peak_of_the_process() -> float:
     with suppress(OSError):
-        for line in Path("/proc/self/status").read_text().splitlines():
+        for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) / 2**10
     try:

@@ -8,6 +8,7 @@ Killed at any instant and resumed, a run ends with the same bits: the checkpoint
 and the loader's order depends on (seed, epoch) alone.
 """
 
+import logging
 import math
 import signal
 import time
@@ -36,8 +37,9 @@ from gnnlab.trainer.signals import Interrupted, StopSignals
 from gnnlab.trainer.state import FitResult, State
 from gnnlab.weights import copy_of
 
+notice = logging.getLogger(__name__)
 HOW_TO_LOOK = "trainer.detect_anomaly=true names the operation; a lower optimizer.lr or trainer.clip may help."
-ONE_CLASS = "do all targets of the validation split lie in one class? Give it some of each."
+ONE_CLASS = "do all targets of the {} split lie in one class? Give it some of each."
 SMALLER_BATCHES = "Lower loader.batch_size, or set loader.max_nodes or loader.max_edges."
 
 
@@ -164,6 +166,9 @@ class Fit:
                 self.learner.end(self.state.best_weights)
                 saved = None
             test = self.learner.evaluate(self.loaders["test"])
+            missing = [f"test/{name}" for name, value in test.items() if not math.isfinite(value)]
+            if missing and distributed.rank() == 0:
+                notice.warning("There is no %s, so none is recorded: %s", ", ".join(missing), ONE_CLASS.format("test"))
             self.lap()
             result = FitResult.of(self.state, test, device.peak_memory_mb(self.learner.device))
             summary = result.summary()
@@ -244,7 +249,9 @@ class Fit:
             if not math.isfinite(row["val/loss"]):
                 raise NotFinite("validation loss", row["val/loss"], behind=1)
             if math.isnan(row[self.metric]):
-                raise UsageError(f"{self.metric} has no value, so no epoch can be chosen: {ONE_CLASS}")
+                raise UsageError(
+                    f"{self.metric} has no value, so no epoch can be chosen: {ONE_CLASS.format('validation')}"
+                )
             self.choose_best(row)
         early = early or state.best is None
         watches_loss = getattr(learner.scheduler, "watch", "metric") == "loss"

@@ -27,7 +27,7 @@ def profiled(wanted: bool, folder: Path) -> Iterator[Callable[[], None]]:
         finished.export_chrome_trace(str(folder / "trace.json"))
         by = "self_cuda_time_total" if torch.cuda.is_available() else "self_cpu_time_total"
         table = finished.key_averages().table(sort_by=by, row_limit=25, max_name_column_width=48)
-        (folder / "profile.txt").write_text(table)
+        (folder / "profile.txt").write_text(table, encoding="utf-8")
         notice.info("%s\nThe steps one by one: %s (chrome://tracing or Perfetto).", table, folder / "trace.json")
 
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if torch.cuda.is_available() else [])]

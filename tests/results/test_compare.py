@@ -74,6 +74,33 @@ def test_pairs_are_of_equal_seed_and_fold(make_run, tmp_path):
     assert "it takes 6 to reach 0.05" in text
 
 
+def test_who_has_no_partner_is_named(make_run, tmp_path, capsys):
+    for seed in range(3):
+        make_run(0.1, seed=seed, out=str(tmp_path / "a"))
+    for seed in (1, 2, 3):
+        make_run(0.2, seed=seed, out=str(tmp_path / "b"), model__dim=32)
+    failed = next((tmp_path / "b").rglob("seed2"))
+    (failed / "result.json").write_text('{"status": "failed", "reason": "Loss is NaN."}')
+    assert main(["compare", str(tmp_path / "a"), str(tmp_path / "b")]) == 0
+    ours, theirs = (next((tmp_path / side).glob("*-*")).name for side in "ab")
+    assert capsys.readouterr().out.splitlines()[-5:] == [
+        "Not counted:",
+        f"- A: {ours}/seed0: no partner in B",
+        f"- A: {ours}/seed2: no partner in B",
+        f"- B: {theirs}/seed2: failed: Loss is NaN.",
+        f"- B: {theirs}/seed3: no partner in A",
+    ]
+
+
+@pytest.mark.parametrize(("metric", "shown"), [("seconds", "seconds ↓"), ("val", "val/accuracy ↑"), ("test/loss", "↓")])
+def test_the_arrow_is_that_of_the_metric(make_run, tmp_path, metric, shown):
+    result = {"metric": "accuracy", "test": {"accuracy": 0.7, "loss": 0.1}, "best": {"val/accuracy": 0.8}}
+    for dim in (32, 64):
+        make_run(0.1, model__dim=dim, result=result)
+    sides = [[run for run in load(tmp_path) if run.config["model"]["dim"] == dim] for dim in (32, 64)]
+    assert shown in markdown(compare(*sides, metric=metric), ("a", "b"))
+
+
 def test_six_pairs_are_enough_and_folds_are_named(make_run, tmp_path):
     for fold in range(6):
         make_run(0.1, dataset__fold=fold, out=str(tmp_path / "a"))

@@ -4,7 +4,11 @@ import json
 import os
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from omegaconf import OmegaConf
@@ -13,6 +17,7 @@ import gnnlab
 from gnnlab.config import config_hash
 from gnnlab.errors import UsageError
 from gnnlab.files import write_text
+from gnnlab.results import folder as module
 from gnnlab.results.folder import RunFolder
 from gnnlab.results.provenance import code
 from gnnlab.results.runs import read_result
@@ -132,6 +137,33 @@ def test_a_killed_process_leaves_no_lock(make_cfg, tmp_path):
     assert subprocess.run([sys.executable, "-c", code]).returncode == -9
     with RunFolder.open(make_cfg(), "auto") as folder:
         assert (folder.path.name, folder.status) == ("seed0", "unfinished")
+
+
+def test_of_two_that_begin_at_once_one_works(make_cfg, monkeypatch):
+    hold, start, held = module._hold, Barrier(2), []
+
+    def slowly(path):
+        time.sleep(0.3)
+        return hold(path)
+
+    def begin(_):
+        start.wait()
+        with suppress(UsageError):  # in use
+            held.append(RunFolder.open(make_cfg(), "auto"))
+
+    monkeypatch.setattr(module, "_hold", slowly)
+    with ThreadPoolExecutor(2) as workers:
+        list(workers.map(begin, range(2)))
+    assert [folder.path.name for folder in held] == ["seed0"]
+
+
+def test_auto_continues_no_other_run_of_the_same_name(make_cfg):
+    path = interrupted(make_cfg())
+    with RunFolder.open(make_cfg(dataset__normalize_features=False), "auto") as folder:
+        assert folder.path == path, "a setting that came later, at its default"
+    OmegaConf.save(make_cfg(model__dim=32), path / "config.yaml")
+    with pytest.raises(UsageError, match=r"seed0 is another run \(model\.dim: 32 there, 64 here\).*resume=never"):
+        RunFolder.open(make_cfg(), "auto")
 
 
 @pytest.mark.parametrize("out", ["a_file/runs", "a_file", "/proc/runs"])

@@ -43,6 +43,13 @@ def test_a_row_holds_both_sides(run, tmp_path):
     assert row.command == "python train.py -m model=gps dataset=zinc seed=0,1,2"
 
 
+def test_runs_without_a_value_do_not_count(run, tmp_path):
+    run(float("nan"))
+    assert ledger(load(tmp_path)) == []
+    run(0.07, seed=1)
+    assert [(row.runs, row.seeds) for row in ledger(load(tmp_path))] == [(1, 1)]
+
+
 def test_what_departs_is_named_and_less_training_is_short(run, tmp_path):
     run(0.08, ("model=gps", "dataset=zinc", "trainer.max_epochs=3", "optimizer.lr=0.001"))
     (row,) = ledger(load(tmp_path))

@@ -74,6 +74,27 @@ def test_which_way_is_better(make_run, tmp_path):
     ]
 
 
+def test_names_are_as_long_as_it_takes_to_tell_groups_apart(make_run, tmp_path):
+    def names(*by):
+        return [label.get_text() for label in bars(load(tmp_path), by=by).axes[0].get_yticklabels()]
+
+    make_run(0.1)
+    make_run(0.2, sparsifier__keep=0.5)
+    assert names("sparsifier.keep", "model") == ["gps  (1)", "keep=0.5, gps  (1)"]
+    make_run(0.3, pruning__keep=0.5)
+    assert names("sparsifier.keep", "pruning.keep") == ["gps  (1)", "sparsifier.keep=0.5  (1)", "pruning.keep=0.5  (1)"]
+
+
+def test_a_bar_holds_a_seed_once_and_says_what_it_pools(make_run, tmp_path, caplog):
+    make_run(0.1, model__dim=32)
+    make_run(0.2, model__dim=64, seed=1)
+    bars(load(tmp_path), by=["model"])
+    assert "gps pools 2 configurations, which differ in model.dim." in caplog.text
+    make_run(0.3, model__dim=64)
+    with pytest.raises(UsageError, match=r"2 of them have seed 0: add model\.dim to --by"):
+        bars(load(tmp_path), by=["model"])
+
+
 def test_pareto_draws_a_point_per_group(make_run, tmp_path):
     for dim, parameters, mae in ((1, 100, 0.5), (2, 2000, 0.3), (3, 3000, 0.4)):
         run = make_run(mae, model__dim=dim, overrides=(f"model.dim={dim}",))

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import math
 
 import pytest
 import torch
@@ -42,6 +43,19 @@ def test_numbers_survive_to_the_last_digit(make_cfg, make_run, tmp_path):
     record(make_cfg(), folder, SPEC, MODEL, result)
     assert read(folder).metric("test/mae") == 0.1 + 0.2
     assert read(folder).metric("val/mae") == 0.25
+
+
+def test_numbers_that_json_does_not_have_are_null(make_cfg, make_run):
+    def refused(word):
+        raise AssertionError(f"{word} is not JSON")
+
+    folder, result = make_run(0.1), fit()
+    result.test |= {"mae": math.nan, "loss": math.inf}
+    result.peak_memory_mb = math.nan
+    recorded = record(make_cfg(), folder, SPEC, MODEL, result)
+    assert json.loads((folder / "result.json").read_text(), parse_constant=refused) == recorded
+    assert recorded["test"] == {"mae": None, "loss": None}
+    assert read(folder).metric("test") is read(folder).metric("peak_memory_mb") is None
 
 
 @pytest.mark.parametrize(

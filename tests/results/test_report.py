@@ -1,6 +1,7 @@
 """The report is one page that stands alone and holds every run."""
 
 import json
+import re
 from html.parser import HTMLParser
 
 import pytest
@@ -68,6 +69,18 @@ def test_it_holds_results_figures_runs_configurations_and_failures(page):
     assert "seed7" in text
     assert "Validation over the epochs" in text
     assert "the line joins those that none beats" in text
+
+
+def test_each_figure_is_told_in_words_of_its_own_and_can_be_reached(make_run, tmp_path):
+    for name in ("one", 'the "other"'):
+        for dim in (32, 64):
+            result = {"dataset": name, "choices": {"dataset": name, "model": "gps"}}
+            make_run(0.1 * dim, model__dim=dim, overrides=(f"model.dim={dim}",), dataset__path=name, result=result)
+    text = report(load(tmp_path), "two")
+    said = re.findall(r'role="img" aria-label="([^"]*)"', text)
+    assert len(set(said)) == len(said) == text.count('<figure tabindex="0">') == 4
+    assert any(words.startswith("one: 32, 64. Test at") for words in said)
+    assert any(words.startswith("the &quot;other&quot;: 32, 64. Test against") for words in said)
 
 
 def test_texts_are_escaped(page):

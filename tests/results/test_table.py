@@ -89,10 +89,11 @@ def test_folds_and_seeds_of_one_configuration_share_a_row(make_run, tmp_path):
 
 
 def test_grouping_by_named_keys(make_run, tmp_path):
-    make_run(0.1, model__dim=32)
-    make_run(0.3, model__dim=64)
+    make_run(0.1)
+    make_run(0.3, seed=1)
     make_run(0.5, encoding__lappe={"_target_": "gnnlab.encodings.lappe.LapPE"})
     table = tabulate(load(tmp_path), by=["encoding", "model"])
+    assert table.pooled == []
     assert {tuple(row.labels): set(row.values["test/mae"]) for row in table.rows} == {
         ("rwse", "gps"): {0.1, 0.3},
         ("rwse+lappe", "gps"): {0.5},
@@ -234,6 +235,39 @@ def test_a_row_never_mixes_data_sets_and_runs_can_be_chosen(make_run, tmp_path, 
     assert "--by model would mix zinc, zinc_full in a row: add dataset" in capsys.readouterr().err
     assert main(["table", str(tmp_path), "--by", "model", "--where", "dataset=zinc_full"]) == 0
     assert "0.3000 (1)" in capsys.readouterr().out
+
+
+def test_a_row_of_several_configurations_says_so(make_run, tmp_path, capsys):
+    make_run(0.1, seed=0, model__dim=32)
+    make_run(0.3, seed=1, model__dim=64)
+    said = "gps pools 2 configurations, which differ in model.dim."
+    assert main(["table", str(tmp_path), "--by", "model"]) == 0
+    shown = capsys.readouterr()
+    assert said in shown.out
+    assert shown.err == ""
+    assert main(["table", str(tmp_path), "--by", "model", "--format", "csv"]) == 0
+    shown = capsys.readouterr()
+    assert said in shown.err
+    assert said not in shown.out
+
+
+def test_a_row_holds_a_seed_and_fold_once(make_run, tmp_path, capsys):
+    for dim in (32, 64):
+        make_run(0.1 * dim, seed=3, dataset__fold=1, model__dim=dim)
+    assert main(["table", str(tmp_path), "--by", "model"]) == 2
+    refused = "--by model would pool 2 configurations, which differ in model.dim, and 2 of them have seed 3 and fold 1"
+    assert f"{refused}: add model.dim to --by" in capsys.readouterr().err
+    assert main(["table", str(tmp_path), "--by", "model,model.dim"]) == 0
+    assert main(["table", str(tmp_path), "--by", "model", "--columns", "model.dim"]) == 0
+    assert main(["table", str(tmp_path), "--by", "model", "--where", "model.dim=32"]) == 0
+
+
+def test_a_line_in_a_cell_does_not_end_it(make_run, tmp_path):
+    make_run(0.1, model__note="a|b")
+    make_run(0.2, model__note="c")
+    first = markdown(tabulate(load(tmp_path), by=["model.note"])).splitlines()[2]
+    assert first.startswith(r"| a\|b")
+    assert first.replace(r"\|", "").count("|") == 6
 
 
 def test_two_folders_are_two_data_sets(make_run, tmp_path):

@@ -37,9 +37,19 @@ def test_what_else_differs_is_tuned_apart(tried, make_run):
     assert {run.config["model"]["dim"] for run in tuned(load(tried), ["model", "optimizer"])} == {64}
 
 
-def test_a_value_with_fewer_seeds_does_not_win_by_luck(tried, make_run):
+def test_a_value_with_fewer_seeds_does_not_win_by_luck(tried, make_run, caplog):
+    tuned(load(tried), ["optimizer.lr"])
+    assert not caplog.text
     make_run(0.01, seed=0, optimizer__lr=1.0)
     assert rates(tuned(load(tried), ["optimizer.lr"])) == {0.001}
+    assert "optimizer.lr=1.0 cannot win with 1 of 2 runs (zinc-gps-" in caplog.text
+
+
+def test_runs_that_are_not_complete_stay_to_be_listed(tried, make_run, capsys):
+    failed = make_run(0.1, seed=1, optimizer__lr=1.0)
+    (failed / "result.json").write_text('{"status": "failed", "reason": "Loss is NaN."}')
+    assert main(["table", str(tried), "--tuned", "optimizer.lr"]) == 0
+    assert f"- {failed.parent.name}/seed1: failed: Loss is NaN." in capsys.readouterr().out
 
 
 def test_more_is_better_where_it_is(make_run, tmp_path):

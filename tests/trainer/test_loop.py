@@ -314,6 +314,17 @@ def test_compiled_models_train_the_same(tmp_path: Path) -> None:
         assert one == pytest.approx(other, rel=1e-4)
 
 
+def test_a_test_without_a_value_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    class NoTest(L2):
+        def score(self, out: Tensor, y: Tensor) -> dict[str, float]:
+            return {"mae": math.nan if len(y) == 7 else 1.0}
+
+    loaders = {**toy_loaders(), "test": ToyLoader(packed(7, 3), 4)}
+    _, result = toy_fit(tmp_path, loaders=loaders, task=NoTest(), max_epochs=1)
+    assert math.isnan(result.test["mae"])
+    assert caplog.text.count("There is no test/mae, so none is recorded: do all targets of the test split") == 1
+
+
 def test_a_metric_without_a_value_is_refused(tmp_path: Path) -> None:
     class NoScore(L2):
         def score(self, out: Tensor, y: Tensor) -> dict[str, float]:

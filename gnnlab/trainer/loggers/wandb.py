@@ -121,7 +121,7 @@ class WandB:
         path = self.folder / "wandb.id"
         if not path.exists():
             write_text(path, secrets.token_hex(8))
-        return path.read_text()
+        return path.read_text(encoding="utf-8")
 
     def _read(self, name: str) -> dict[str, Any]:
         """A file of the run's folder; JSON is YAML."""

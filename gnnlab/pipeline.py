@@ -115,7 +115,8 @@ def train(cfg: DictConfig, folder: Path, resume: bool, watch: Callable[[int, flo
 def costs(made: Prepared) -> tuple[int | None, int | None]:
     """FLOPs and sums per graph; None, with a notice, where they cannot be counted: plain torch may take more memory."""
     try:
-        sample = made.last["val"].sample().to(next(made.model.parameters()).device)
+        device = next(made.model.parameters()).device
+        sample = [batch.to(device) for batch in made.last["val"].sample()]
         return flops_per_graph(made.model, sample), sums_per_graph(made.model, sample)
     except Exception as error:
         reason = str(error).partition("\n")[0]

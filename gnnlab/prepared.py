@@ -40,7 +40,7 @@ class Prepared:
     @property
     def last(self) -> Mapping[str, Any]:
         """The splits that the trained model is evaluated on."""
-        return self.phases[-1].loaders or self.loaders
+        return self.phases[-1].splits(self.loaders)
 
 
 def prepare(cfg: DictConfig) -> Prepared:

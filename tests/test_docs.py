@@ -77,7 +77,10 @@ def test_the_examples_run(tmp_path: Path) -> None:
 def test_every_attribute_of_a_part_is_described() -> None:
     """Those that `getattr(…, default)` asks modules for by name, and no others than there are."""
     source = "\n".join(path.read_text() for path in (ROOT / "gnnlab").rglob("*.py"))
-    asked = set(re.findall(r'getattr\((?:module|model|part|layer|site|self\.head), "([a-z_]+)", ', source)) - {"layers", "__mro__"}
+    asked = set(re.findall(r'getattr\((?:module|model|part|layer|site|self\.head), "([a-z_]+)", ', source)) - {
+        "layers",
+        "__mro__",
+    }
     described = set(re.findall(r"^\| `(\w+)` \|", PAGES["laws"], re.MULTILINE))
     assert asked | {"gives", "needs"} <= described
     assert all(re.search(rf"\b{name}: ClassVar|\b{name} = ", source) for name in described)

@@ -1,7 +1,7 @@
 """Snowflakes that learn the nodes' depths in a first training and then train the backbone from scratch with them."""
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -14,7 +14,7 @@ from gnnlab.nn.gate import Gate
 from gnnlab.packed import Packed
 from gnnlab.trainer.method import Splits
 from gnnlab.trainer.phase import Phase
-from gnnlab.trainer.protocols import SplitLoader
+from gnnlab.trainer.splits import Changing, storage
 from gnnlab.weights import copy_of, initial, rewind
 
 
@@ -58,65 +58,27 @@ class TwoStage(NodeDepth):
 
         def begin_first(model: nn.Module) -> None:
             self.gated.fill_(False)
-            self.requires_grad_(True)
 
         def begin_gated(model: nn.Module) -> None:
             rewind(model, fresh)
             self.gated.fill_(True)
-            self.requires_grad_(False)
+
+        def carry(graphs: Packed, depth: Tensor) -> Packed:
+            return graphs.with_node(depth=depth)
 
         (only,) = phases
-        carrying = {name: WithDepth(loader, self) for name, loader in splits.items()}
-        return [
-            replace(only, name=self.first_phase, epochs=self.stage1_epochs or only.epochs).also(on_start=begin_first),
-            replace(only, name="gated").also(on_start=begin_gated, loaders=carrying),
-        ]
+        carrying = {name: Changing(loader, self.depths_of, carry) for name, loader in splits.items()}
+        first = replace(only, name=self.first_phase, epochs=self.stage1_epochs or only.epochs)
+        gated = replace(only, name="gated", loaders=carrying)
+        return [first.also(on_start=begin_first), gated.also(on_start=begin_gated, frozen=self.parameters())]
 
     def depths_of(self, graphs: Packed) -> Tensor:
         """[N] the depths of a split, found once; splits that are parts of one graph share them."""
-        state = self.state_dict()
+        state, place = self.state_dict(), storage(graphs)
         for seen, then, depth in self.found:
-            if _same(seen, graphs) and all(torch.equal(then[name], value) for name, value in state.items()):
+            if storage(seen) == place and all(torch.equal(then[name], value) for name, value in state.items()):
                 return depth
-        self.found = [entry for entry in self.found if not _same(entry[0], graphs)]
+        self.found = [entry for entry in self.found if storage(entry[0]) != place]
         depth = self.find(graphs.batch())
         self.found.append((graphs, copy_of(self), depth))
         return depth
-
-
-class WithDepth:
-    """A loader whose batches carry the depths that its policy has found, as the node attribute "depth"."""
-
-    def __init__(self, loader: SplitLoader, policy: TwoStage) -> None:
-        self.loader, self.policy = loader, policy
-        self.made: tuple[Tensor, SplitLoader] | None = None
-
-    @property
-    def packed(self) -> Packed:
-        return self.loader.packed
-
-    @property
-    def with_depths(self) -> SplitLoader:
-        """The loader underneath, over graphs that carry the depths."""
-        depth = self.policy.depths_of(self.packed)
-        if self.made is None or self.made[0] is not depth:
-            self.made = depth, self.loader.over(self.packed.with_node(depth=depth))
-        return self.made[1]
-
-    def over(self, packed: Packed) -> "WithDepth":
-        return WithDepth(self.loader.over(packed), self.policy)
-
-    def num_batches(self, epoch: int = 0) -> int:
-        return self.loader.num_batches(epoch)
-
-    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        return self.with_depths.epoch(epoch, start)
-
-    def sample(self) -> Batch:
-        return self.with_depths.sample()
-
-
-def _same(one: Packed, other: Packed) -> bool:
-    """Whether two splits are of one graph: the same edges and features in memory."""
-    mine, others = ((graphs.edge_index, graphs.node.get("x", graphs.ptr)) for graphs in (one, other))
-    return all(a.data_ptr() == b.data_ptr() and a.shape == b.shape for a, b in zip(mine, others, strict=True))

@@ -62,9 +62,9 @@ class Loader:
         """The same loader over other graphs, all of them."""
         return Loader(packed, *self.asked)
 
-    def sample(self) -> Batch:
-        """A few graphs to measure a model on."""
-        return self.packed.batch(0, min(32, self.packed.num_graphs))
+    def sample(self) -> list[Batch]:
+        """A few graphs to measure a model on, each by itself."""
+        return [self.packed.batch(index, index + 1) for index in range(min(32, self.packed.num_graphs))]
 
     def num_batches(self, epoch: int = 0) -> int:
         """The batches of `epoch` on this rank, exactly; epochs differ only under `max_nodes` or `max_edges`."""

@@ -82,9 +82,9 @@ class NeighbourLoader(Loader):
     def num_batches(self, epoch: int = 0) -> int:
         return -(-len(self.asked_for) // self.batch_size) if self.fanouts else super().num_batches(epoch)
 
-    def sample(self) -> Batch:
+    def sample(self) -> list[Batch]:
         """Its first batch; the FLOPs of a result are then of such a batch."""
-        return next(self.epoch(0))
+        return [next(self.epoch(0))]
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of `epoch` from number `start` on; those before it are not drawn."""

@@ -1,9 +1,10 @@
 """What a forward pass costs: the FLOPs that torch counts (matrix products, convolutions, attention), and sums.
 
-Sums over edges and elementwise work are not among the FLOPs.
+Sums over edges and elementwise work are not among the FLOPs. Give graphs one by one: attention in plain torch fills a
+batch up to its largest graph, and that would count.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from math import prod
 from typing import Any
@@ -16,18 +17,25 @@ from gnnlab.batch import Batch
 from gnnlab.ops import backend
 
 
-def flops_per_graph(model: nn.Module, batch: Batch) -> int:
-    """FLOPs of the products in a forward pass over `batch`, per graph."""
+def flops_per_graph(model: nn.Module, batches: Sequence[Batch]) -> int:
+    """FLOPs of the products in forward passes over `batches`, per graph."""
     with as_counted(model), flop_counter() as counter:
-        model(batch)
-    return round(counter.get_total_flops() / batch.num_graphs)
+        graphs = forward_all(model, batches)
+    return round(counter.get_total_flops() / graphs)
 
 
-def sums_per_graph(model: nn.Module, batch: Batch) -> int:
+def sums_per_graph(model: nn.Module, batches: Sequence[Batch]) -> int:
     """The numbers summed into the rows of nodes and graphs, per graph: what fewer edges save in a GCN."""
     with as_counted(model), flop_counter() as products, sum_counter() as both:
+        graphs = forward_all(model, batches)
+    return round((both.get_total_flops() - products.get_total_flops()) / graphs)
+
+
+def forward_all(model: nn.Module, batches: Sequence[Batch]) -> int:
+    """A forward pass over each; how many graphs they have together."""
+    for batch in batches:
         model(batch)
-    return round((both.get_total_flops() - products.get_total_flops()) / batch.num_graphs)
+    return sum(batch.num_graphs for batch in batches)
 
 
 @contextmanager

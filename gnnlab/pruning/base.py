@@ -34,9 +34,8 @@ class Pruning(Method):
         """Weights that are not 0, and multiply-adds of a graph with and without the others."""
         weights = self.weights(model).values()
         total, left = sum(w.numel() for w in weights), sum(int(w.count_nonzero()) for w in weights)
-        graphs = splits["val"].packed
-        batch = graphs.batch(0, min(32, graphs.num_graphs)).to(next(model.parameters()).device)
-        dense, sparse = macs_per_graph(model, batch)
+        device = next(model.parameters()).device
+        dense, sparse = macs_per_graph(model, [batch.to(device) for batch in splits["val"].sample()])
         return {
             "weights": left,
             "weights_kept": left / max(1, total),

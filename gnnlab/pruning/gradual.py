@@ -57,14 +57,8 @@ class Gradual(Pruning):
                 masks.apply(model)
             return {"weights_kept": share}
 
-        gradual = last.also(
-            on_epoch_end=prune,
-            on_step_end=masks.apply,
-            on_average=masks.apply,
-            state={"masks": masks},
-            choose_from=max(final, last.choose_from),
-        )
-        return [*phases[:-1], gradual]
+        gradual = last.also(on_epoch_end=prune, state={"masks": masks}, choose_from=max(final, last.choose_from))
+        return [*phases[:-1], masks.hold(gradual)]
 
     def epochs(self, phase: Phase) -> tuple[int, int]:
         """The epochs that the schedule begins and ends with. Raises `UsageError` where they are one."""

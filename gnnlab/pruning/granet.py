@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from gnnlab.errors import UsageError
 from gnnlab.pruning.gradual import Gradual
 from gnnlab.pruning.masks import Masks, Number
 from gnnlab.pruning.prunable import Also
@@ -49,6 +50,8 @@ class GraNet(Gradual):
         also: tuple[Also, ...] = (),
     ) -> None:
         super().__init__(keep, rule, begin, end, every, also)
+        if not 0 <= regrow <= 1:
+            raise UsageError(f"pruning.regrow={regrow} is a share of the kept weights: at least 0 and at most 1.")
         self.regrow = regrow
 
     def phases(self, phases: Sequence[Phase], model: nn.Module, splits: Splits) -> Sequence[Phase]:

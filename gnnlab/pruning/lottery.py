@@ -19,7 +19,7 @@ class Lottery(Pruning):
     """Lottery tickets (Frankle & Carbin 2019): train, prune by `rule`, rewind what is left, train again.
 
     Each of `rounds` leaves the same share of what is there, the last one `keep` of all. Weights go back to those
-    after `rewind` epochs of the first training, 0: to the initial ones.
+    after `rewind` epochs of the first training, which does not end before; 0: to the initial ones.
     """
 
     def __init__(
@@ -45,11 +45,10 @@ class Lottery(Pruning):
                 start.values = initial(model)
 
         def rounds() -> list[Phase]:
-            again = replace(last, on_start=None)
-            again = again.also(on_step_end=masks.apply, on_average=masks.apply, state=own)
+            again = masks.hold(replace(last, on_start=None).also(state=own))
             return [again.also(name=f"ticket {i}").after(self.draw(i, start, masks)) for i in range(1, self.rounds + 1)]
 
-        first = last.also(on_epoch_end=remember, state=own)
+        first = last.also(on_epoch_end=remember, state=own, choose_from=max(last.choose_from, self.rewind - 1))
         return [*phases[:-1], first, *rounds()]
 
     def draw(self, number: int, start: Weights, masks: Masks) -> Callable[[nn.Module], None]:

@@ -4,13 +4,14 @@ Of matrix products alone: sums over edges and elementwise work are not among the
 they are. A product with a matrix of which a share s is not 0 costs s times its multiply-adds.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from gnnlab.batch import Batch
-from gnnlab.ops.flops import as_counted, flop_counter
+from gnnlab.ops.flops import as_counted, flop_counter, forward_all
 
 
 class _Counter(TorchDispatchMode):
@@ -30,12 +31,12 @@ class _Counter(TorchDispatchMode):
         return out
 
 
-def macs_per_graph(model: nn.Module, batch: Batch) -> tuple[int, int]:
-    """Multiply-adds per graph of a forward pass over `batch`: with all weights, and with those that are not 0."""
+def macs_per_graph(model: nn.Module, batches: Sequence[Batch]) -> tuple[int, int]:
+    """Multiply-adds per graph of forward passes over `batches`: with all weights, and with those that are not 0."""
     shares = {
         parameter.data_ptr(): float(parameter.count_nonzero()) / max(1, parameter.numel())
         for parameter in model.parameters()
     }
     with as_counted(model), _Counter(shares) as counter:
-        model(batch)
-    return round(counter.dense / batch.num_graphs), round(counter.sparse / batch.num_graphs)
+        graphs = forward_all(model, batches)
+    return round(counter.dense / graphs), round(counter.sparse / graphs)

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from gnnlab.trainer.phase import Phase
+
 
 class Masks:
     """True where a weight stays, by parameter's name; at first none, and all stay. A part of a phase's state."""
@@ -24,6 +26,10 @@ class Masks:
             parameter = parameters[name]
             self.kept[name] = kept.to(parameter.device)
             parameter.mul_(self.kept[name])
+
+    def hold(self, phase: Phase) -> Phase:
+        """`phase`, with what is masked at 0 after every step, and of averaged weights too."""
+        return phase.also(on_step_end=self.apply, on_average=self.apply)
 
     def state_dict(self) -> dict[str, Tensor]:
         return self.kept

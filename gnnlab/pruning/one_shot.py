@@ -10,6 +10,7 @@ from gnnlab.errors import UsageError
 from gnnlab.pruning.base import Pruning
 from gnnlab.pruning.masks import Masks, Number
 from gnnlab.pruning.prunable import Also
+from gnnlab.trainer import distributed
 from gnnlab.trainer.method import Splits
 from gnnlab.trainer.phase import Phase
 
@@ -30,7 +31,7 @@ class OneShot(Pruning):
 
     @abstractmethod
     def choose(self, model: nn.Module, weights: list[Tensor], count: int, splits: Splits) -> list[Tensor]:
-        """Masks of the `count` weights that stay."""
+        """Masks of the `count` weights that stay; of several processes, those of rank 0 are taken."""
 
     def phases(self, phases: Sequence[Phase], model: nn.Module, splits: Splits) -> Sequence[Phase]:
         if self.keep == 1:
@@ -38,13 +39,10 @@ class OneShot(Pruning):
         last, masks = phases[-1], Masks()
 
         def cut(model: nn.Module) -> None:
-            weights = self.weights(model)
-            data: Splits = last.loaders or splits  # pyright: ignore[reportAssignmentType]
+            weights, data = self.weights(model), last.splits(splits)
             masks.set(weights, self.choose(model, list(weights.values()), self.num_kept(model), data))
+            distributed.share(masks.kept.values())
             masks.apply(model)
 
         pruned = replace(last, name="pruned", epochs=self.epochs or last.epochs, on_start=None)
-        kept = pruned.also(
-            on_start=cut, on_step_end=masks.apply, on_average=masks.apply, state={"masks": masks, **self.learnt}
-        )
-        return [*phases, kept]
+        return [*phases, masks.hold(pruned.also(on_start=cut, state={"masks": masks, **self.learnt}))]

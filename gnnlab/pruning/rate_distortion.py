@@ -17,6 +17,7 @@ from gnnlab.pruning.masks import Number
 from gnnlab.pruning.one_shot import OneShot
 from gnnlab.pruning.prunable import Also
 from gnnlab.pruning.rules import highest, largest
+from gnnlab.trainer import distributed
 from gnnlab.trainer.method import Splits
 
 
@@ -41,7 +42,8 @@ class RateDistortion(OneShot):
     @torch.no_grad()
     def choose(self, model: nn.Module, weights: list[Tensor], count: int, splits: Splits) -> list[Tensor]:
         device = weights[0].device
-        batches = [batch.to(device) for batch in islice(splits["train"].epoch(0), self.batches)]
+        parts = list(islice(splits["train"].epoch(0), self.batches))
+        batches = [batch.to(device) for batch in parts if batch.num_graphs]
         counts = [[weight.numel() * level // self.levels for level in range(self.levels + 1)] for weight in weights]
         before = outputs(model, batches)
         distortion = [
@@ -58,20 +60,25 @@ class RateDistortion(OneShot):
     def _change(
         self, model: nn.Module, batches: Sequence[Batch], before: Tensor, weights: list[Tensor], kept: list[int]
     ) -> float:
-        """The mean squared change of the outputs with `kept` of the `weights` left; these are as before afterwards."""
+        """The mean squared change of the outputs with `kept` of the `weights` left; these are as before afterwards.
+
+        Of several processes' outputs together.
+        """
         saved = [weight.clone() for weight in weights]
         for weight, mask in zip(weights, largest(weights, kept), strict=True):
             weight.mul_(mask)
         after = outputs(model, batches)
         for weight, value in zip(weights, saved, strict=True):
             weight.copy_(value)
-        return float((after - before).double().square().mean())
+        change = (after - before).double().square()
+        total, count = distributed.total([float(change.sum()), change.numel()]).tolist()
+        return total / count
 
     def report(self, model: nn.Module, splits: Splits, folder: Path) -> dict[str, Any]:
         return super().report(model, splits, folder) | {"additivity": self.learnt["additivity"].value}
 
 
 def outputs(model: nn.Module, batches: Sequence[Batch]) -> Tensor:
-    """What the model says in evaluation."""
+    """What the model says in evaluation; nothing where there are no batches."""
     model.eval()
-    return torch.cat([model(batch) for batch in batches])
+    return torch.cat([model(batch) for batch in batches]) if batches else torch.empty(0)

@@ -7,6 +7,7 @@ from gnnlab.batch import Batch
 from gnnlab.nn.gate import Gate, full
 from gnnlab.packed import Packed
 from gnnlab.trainer.protocols import SplitLoader
+from gnnlab.trainer.splits import Changing
 
 NOISE = 1e-5
 """Masks that nothing trains move alike: by this they differ, so that chance and not their place decides which go."""
@@ -21,7 +22,7 @@ class EdgeMask(nn.Module):
     """A gate on the E edges of one graph, the same in every layer, on top of the `policy` there was.
 
     `kept` [E]: which edges are left. While there is a `mask` [E], an edge weighs max(mask, 0), and 0 if it is not kept.
-    A batch without the edges that are gone (`KeptEdgesLoader`) passes as it is.
+    A batch without the edges that are gone (`left`) passes as it is.
     """
 
     kept: Tensor
@@ -40,6 +41,14 @@ class EdgeMask(nn.Module):
         """No mask from here on."""
         self.mask = None
 
+    def left(self, loader: SplitLoader) -> Changing:
+        """A loader of the graph with those edges that are kept at the time it is asked."""
+
+        def without(graphs: Packed, kept: Tensor) -> Packed:
+            return graphs.keep_edges(kept) if graphs.num_edges == len(kept) else graphs
+
+        return Changing(loader, lambda graphs: self.kept.to("cpu", copy=True), without)
+
     def forward(self, batch: Batch) -> Gate:
         before: Gate = full if self.policy is None else self.policy(batch)
         if self.mask is None or batch.num_edges != len(self.kept):
@@ -51,35 +60,3 @@ class EdgeMask(nn.Module):
             return own.to(x.dtype) if weight is None else own.to(x.dtype) * weight
 
         return gate
-
-
-class KeptEdgesLoader:
-    """A loader of the graph with those edges that `edges` keeps at the time it is asked."""
-
-    def __init__(self, loader: SplitLoader, edges: EdgeMask) -> None:
-        self.loader, self.edges = loader, edges
-        self.made: tuple[Tensor, SplitLoader] | None = None
-
-    @property
-    def rest(self) -> SplitLoader:
-        """The loader underneath, over the graph as it is now."""
-        kept = self.edges.kept.cpu()
-        if self.made is None or not torch.equal(self.made[0], kept):
-            self.made = kept.clone(), self.loader.over(self.loader.packed.keep_edges(kept))
-        return self.made[1]
-
-    @property
-    def packed(self) -> Packed:
-        return self.rest.packed
-
-    def over(self, packed: Packed) -> SplitLoader:
-        return self.loader.over(packed)
-
-    def epoch(self, epoch: int, start: int = 0):
-        return self.rest.epoch(epoch, start)
-
-    def sample(self) -> Batch:
-        return self.rest.sample()
-
-    def num_batches(self, epoch: int = 0) -> int:
-        return self.loader.num_batches(epoch)

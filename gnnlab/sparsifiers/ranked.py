@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from gnnlab.errors import check_share
@@ -14,6 +15,7 @@ from gnnlab.sparsifiers.undirected import strongest
 from gnnlab.trainer.method import Splits
 from gnnlab.trainer.phase import Phase
 from gnnlab.trainer.protocols import SplitLoader
+from gnnlab.trainer.splits import storage
 
 
 class Ranked(Sparsifier):
@@ -31,16 +33,25 @@ class Ranked(Sparsifier):
     def score(self, graphs: Packed) -> Tensor:
         """[E]: edges of greater score stay; those of a graph depend on this graph alone."""
 
+    def kept(self, graphs: Packed) -> Tensor:
+        """[E] bool: the edges that stay."""
+        if self.keep == 1:
+            return torch.ones(graphs.num_edges, dtype=torch.bool)
+        return strongest(self.score(graphs), graphs, self.keep)
+
     def shrunk(self, graphs: Packed) -> Packed:
         """The graphs with fewer edges; themselves where all stay."""
-        return graphs if self.keep == 1 else graphs.keep_edges(strongest(self.score(graphs), graphs, self.keep))
+        return graphs.keep_edges(self.kept(graphs))
 
     def phases(self, phases: Sequence[Phase], model: nn.Module, splits: Splits) -> Sequence[Phase]:
-        fewer = {name: self.shrunk(loader.packed) for name, loader in splits.items()}
-        self.before = splits["train"].packed.num_edges
+        packed = {name: loader.packed for name, loader in splits.items()}
+        apart = {storage(graphs): graphs for graphs in packed.values()}  # parts of one graph are scored once
+        kept = {place: self.kept(graphs) for place, graphs in apart.items()}
+        fewer = {name: graphs.keep_edges(kept[storage(graphs)]) for name, graphs in packed.items()}
+        self.before = packed["train"].num_edges
 
         def over(phase: Phase) -> dict[str, SplitLoader]:
-            return {name: loader.over(fewer[name]) for name, loader in (phase.loaders or splits).items()}
+            return {name: loader.over(fewer[name]) for name, loader in phase.splits(splits).items()}
 
         return [phase.also(loaders=over(phase)) for phase in phases]
 

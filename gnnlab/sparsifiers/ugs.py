@@ -18,7 +18,7 @@ from gnnlab.pruning.projection import L0
 from gnnlab.pruning.prunable import Also
 from gnnlab.pruning.rules import highest, num_kept
 from gnnlab.sparsifiers.base import Sparsifier
-from gnnlab.sparsifiers.edge_mask import EdgeMask, KeptEdgesLoader
+from gnnlab.sparsifiers.edge_mask import EdgeMask
 from gnnlab.sparsifiers.undirected import strongest
 from gnnlab.sparsifiers.weight_mask import WeightMask, put_on, take_off
 from gnnlab.trainer.method import Splits
@@ -32,7 +32,8 @@ class UGS(Sparsifier):
     Phases "masks 1" … "masks `rounds`" train the model with masks on every edge and every weight, near 1 at first, and
     `l1_edges` Σ |mask| + `l1_weights` Σ |mask| in the loss. After each, pairs of edges and weights of the lowest masks
     go, the same share each time, and the rest begins again from the initial weights; "sparse" trains what is left,
-    without masks. `epochs`: of a round, by default as many as of the last phase.
+    without masks. `epochs`: of a round, by default as many as of the last phase. As in the release, the optimizer's
+    weight decay pulls masks towards 0 too.
     """
 
     needs: ClassVar[tuple[str, ...]] = ("edge_weight", "one_graph", "whole_graphs")
@@ -53,6 +54,8 @@ class UGS(Sparsifier):
         check_share("sparsifier.keep_weights", keep_weights)
         if rounds < 1 or (epochs is not None and epochs < 1):
             raise UsageError(f"sparsifier.rounds={rounds} and sparsifier.epochs={epochs} must be at least 1.")
+        check_price("l1_edges", l1_edges)
+        check_price("l1_weights", l1_weights)
         self.graphs, self.keep, self.rounds, self.epochs = graphs, keep, rounds, epochs
         self.l1_edges, self.l1_weights = l1_edges, l1_weights
         self.weights, self.masks = L0(keep_weights, also), Masks()
@@ -63,13 +66,11 @@ class UGS(Sparsifier):
         self.names = list(self.weights.weights(model)) if self.weights.keep < 1 else []
         self.edges, self.start, last = EdgeMask(self.graphs.num_edges, model.aggregation), initial(model), phases[-1]
         model.aggregation = self.edges
-        data: Splits = last.loaders or splits  # pyright: ignore[reportAssignmentType]
-        self.before = data["train"].packed.num_edges
         again = replace(last, on_start=None).also(state={"weight masks": self.masks})
         masked = again.also(epochs=self.epochs or last.epochs, objective=self.price, on_step_end=self.bound)
-        left = {name: KeptEdgesLoader(loader, self.edges) for name, loader in data.items()}
-        fixed = again.also(on_step_end=self.masks.apply, on_average=self.masks.apply, loaders=left)
-        first = replace(masked, name="masks 1", on_start=last.on_start).after(partial(self.begin, 0))
+        left = {name: self.edges.left(loader) for name, loader in last.splits(splits).items()}
+        fixed = self.masks.hold(again.also(loaders=left))
+        first = replace(masked, name="masks 1", on_start=last.on_start).also(on_start=partial(self.begin, 0))
         more = [masked.also(name=f"masks {i + 1}").after(partial(self.begin, i)) for i in range(1, self.rounds)]
         return [*phases[:-1], first, *more, fixed.also(name="sparse").after(partial(self.begin, self.rounds))]
 
@@ -109,4 +110,10 @@ class UGS(Sparsifier):
     def report(self, model: nn.Module, splits: Splits, folder: Path) -> dict[str, Any]:
         after = splits["train"].packed.num_edges
         weights = self.weights.report(model, splits, folder)
-        return {"edges": after, "edges_kept": after / max(1, self.before)} | weights
+        return {"edges": after, "edges_kept": after / max(1, self.graphs.num_edges)} | weights
+
+
+def check_price(name: str, value: float) -> None:
+    """Raise `UsageError` unless `value` may weigh a term of the loss."""
+    if not value >= 0:
+        raise UsageError(f"sparsifier.{name}={value} is a weight in the loss: at least 0.")

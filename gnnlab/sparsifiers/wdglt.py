@@ -12,7 +12,7 @@ from gnnlab.batch import Batch
 from gnnlab.errors import UsageError
 from gnnlab.packed import Packed
 from gnnlab.pruning.prunable import Also
-from gnnlab.sparsifiers.ugs import UGS
+from gnnlab.sparsifiers.ugs import UGS, check_price
 from gnnlab.trainer.method import Splits
 from gnnlab.trainer.phase import Phase
 
@@ -22,8 +22,8 @@ class WDGLT(UGS):
 
     The loss of a round has − `distance` Σ_c W(predictions of class c, of the rest) besides, over all nodes, labelled or
     not, each in the class that is predicted for it; W is the Wasserstein distance by Sinkhorn's iterations. Edge masks
-    are kept within 0 and 1. As in TEDDY's code, masks have no price by default, and the paper's min-max over masks is
-    not done.
+    are kept within 0 and 1. As in TEDDY's code, masks have no ℓ1 price by default, so that the optimizer's weight decay
+    alone pulls them towards 0, and the paper's min-max over masks is not done.
     """
 
     name: ClassVar[str] = "sparsifier=wdglt"
@@ -41,6 +41,7 @@ class WDGLT(UGS):
         also: tuple[Also, ...] = (),
     ) -> None:
         super().__init__(keep, graphs, keep_weights, rounds, epochs, l1_edges, l1_weights, also)
+        check_price("distance", distance)
         self.distance = distance
 
     def phases(self, phases: Sequence[Phase], model: nn.Module, splits: Splits) -> Sequence[Phase]:

@@ -1,7 +1,7 @@
 """What learns: a model with the optimizer, the schedule and the averaged weights of its present phase."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
@@ -44,11 +44,13 @@ class Learner:
         model.to(self.device)
         self.forward = make_forward(model, self.device, settings.precision, settings.compile)
         self.synchronised = distributed.world() > 1 and any(isinstance(part, BatchNorm) for part in model.modules())
+        self.frozen: list[nn.Parameter] = []
         distributed.part_ways()
 
     def begin(self, phase: Phase, batches: Loader) -> None:
         """Start `phase` on `batches`: its hook, the weights of rank 0, a fresh optimizer, schedule and average."""
         self.phase = phase
+        self.freeze(phase.frozen)
         if phase.on_start:
             phase.on_start(self.model)
         distributed.share(self.model.state_dict().values())
@@ -61,6 +63,14 @@ class Learner:
         if self.settings.cudagraph:
             cudagraph.check_static(self.model)
             self.graphs = CudaGraphs(self._update, self.optimizer, self.parameters)
+
+    def freeze(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Have these not learn, and those again that the phase before had frozen."""
+        for parameter in self.frozen:
+            parameter.requires_grad_(True)
+        self.frozen = [parameter for parameter in parameters if parameter.requires_grad]
+        for parameter in self.frozen:
+            parameter.requires_grad_(False)
 
     def end(self, weights: dict[str, Tensor]) -> None:
         """Leave the phase with `weights`."""

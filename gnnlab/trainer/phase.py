@@ -1,6 +1,6 @@
 """A phase: a stretch of training with hooks. A training method is a list of phases over the same loop."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -25,6 +25,7 @@ class Phase:
     state: objects whose state goes into the checkpoint (a teacher, a gate), by name.
     loaders: the splits of this phase, where they differ from those given to `fit`.
     choose_from: the epoch with which the choice of the best weights begins anew, and before which nothing stops early.
+    frozen: parameters that do not learn in this phase, and do again in one that does not name them.
     """
 
     name: str
@@ -37,6 +38,11 @@ class Phase:
     loaders: Mapping[str, SplitLoader] | None = None
     on_average: Callable[[nn.Module], None] | None = None
     choose_from: int = 0
+    frozen: tuple[nn.Parameter, ...] = ()
+
+    def splits(self, given: Mapping[str, SplitLoader]) -> Mapping[str, SplitLoader]:
+        """The loaders of this phase, where `given` are those given to `fit`."""
+        return self.loaders or given
 
     def after(self, on_start: Callable[[nn.Module], None]) -> "Phase":
         """The same phase, with `on_start` called before its own."""
@@ -50,11 +56,12 @@ class Phase:
         on_epoch_end: Callable[[nn.Module, int], Mapping[str, float] | None] | None = None,
         state: Mapping[str, Stateful] | None = None,
         on_average: Callable[[nn.Module], None] | None = None,
+        frozen: Iterable[nn.Parameter] = (),
         **changes: Any,
     ) -> "Phase":
         """The same phase with further hooks, called after its own, and further state; `changes` replace the rest.
 
-        Objectives are added, and so are the values to log.
+        Objectives are added, and so are the values to log, and what is `frozen`.
         """
         return replace(
             self,
@@ -66,6 +73,7 @@ class Phase:
             ),
             state={**self.state, **(state or {})},
             on_average=_both(self.on_average, on_average),
+            frozen=(*self.frozen, *frozen),
             **changes,
         )
 

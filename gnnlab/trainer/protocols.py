@@ -29,8 +29,8 @@ class SplitLoader(Loader, Protocol):
 
     def over(self, packed: Packed) -> "SplitLoader": ...
 
-    def sample(self) -> Batch:
-        """A few graphs to measure a model on."""
+    def sample(self) -> list[Batch]:
+        """A few graphs to measure a model on, each by itself."""
         ...
 
 

@@ -155,6 +155,16 @@ def test_resumed_in_any_phase(fit, stop: tuple[int, int]) -> None:
     assert_same_run(parts[2], whole[2])
 
 
+def test_resumed_in_a_phase_that_comes_after(fit) -> None:
+    overrides = ("aggregation=snowflake", "aggregation.beta=0.1", "pruning=magnitude", "pruning.keep=0.5")
+    whole = fit("whole", *overrides)
+    with pytest.raises(RunStopped, match="'pruned'"):
+        fit("parts", *overrides, stop=(2, 2))
+    parts = fit("parts", *overrides, resume=True)
+    assert (parts[1].history, parts[1].test) == (whole[1].history, whole[1].test)
+    assert_same_run(parts[2], whole[2])
+
+
 @pytest.mark.parametrize("kind", ["plain", "no_edges", "isolated", "self_loops", "one_class"])
 def test_runs_on_odd_graphs_are_verified_to_the_digit(composed, tmp_path: Path, kind: str) -> None:
     cfg = composed("aggregation=snowflake", "aggregation.beta=0.1", f"dataset.kind={kind}", f"out={tmp_path}")

@@ -110,7 +110,7 @@ def test_evaluation_in_batches_asks_for_each_node_once() -> None:
     assert torch.equal(asked, SPLITS["val"].node["mask"].nonzero()[:, 0]), "in their order"
     whole = TRAIN.rowptr.diff()
     assert all(torch.equal(batch.rowptr.diff()[batch.mask], whole[marked(batch)]) for batch in batches), "-1 is all"
-    assert torch.equal(loader.sample().edge_index, batches[0].edge_index), "the same every time"
+    assert torch.equal(loader.sample()[0].edge_index, batches[0].edge_index), "the same every time"
 
 
 def test_only_rows_that_are_drawn_are_read(tmp_path: Path) -> None:

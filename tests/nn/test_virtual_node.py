@@ -63,7 +63,8 @@ def test_every_parameter_has_a_gradient() -> None:
 
 
 def test_its_flops_are_counted() -> None:
-    assert flops_per_graph(make("sum"), sample().batch()) > flops_per_graph(make("none"), sample().batch())
+    graphs = [sample().batch()]
+    assert flops_per_graph(make("sum"), graphs) > flops_per_graph(make("none"), graphs)
 
 
 @pytest.mark.parametrize("virtual_node", ["sum", "mean"])

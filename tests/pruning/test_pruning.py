@@ -111,6 +111,13 @@ def test_the_ticket_of_a_lottery_has_the_initial_weights(tmp_path: Path) -> None
         assert torch.equal(value[value != 0], start[name][value != 0])
 
 
+def test_the_first_training_of_a_lottery_does_not_end_before_what_is_gone_back_to(tmp_path: Path) -> None:
+    """Nothing is learnt, so that patience runs out at once."""
+    asked = ("pruning=lottery", "pruning.rewind=5", "pruning.rounds=1", "trainer.patience=1", "optimizer.lr=0")
+    _, result = fit(tiny(tmp_path, "PlainGraphs", "model=gcn", *asked, "trainer.max_epochs=8"), tmp_path / "run")
+    assert [row["phase"] for row in result.history] == ["train"] * 6 + ["ticket 1"] * 2
+
+
 def test_kinds_of_weights() -> None:
     cfg = compose("model=gps", "model/conv=gatedgcn", "model/mixer=mamba", "dataset=zinc", "encoding=[]", "preset=none")
     model = build(cfg.model, spec=sample_spec("graph"), encodings=[])
@@ -129,10 +136,10 @@ def test_macs_are_those_of_the_products_with_what_is_left() -> None:
     model = build(cfg.model, spec=sample_spec("node"), encodings=[])
     graphs = sample_for(model, level="node")
     dense = graphs.num_nodes * (2 * 16 * 16 + 16 * 8 + 8 * 4 + 4 * 3)
-    assert macs_per_graph(model, graphs.batch()) == (round(dense / graphs.num_graphs),) * 2
+    assert macs_per_graph(model, [graphs.batch()]) == (round(dense / graphs.num_graphs),) * 2
     for weight in prunable(model).values():
         project([weight], 0.25)
-    assert macs_per_graph(model, graphs.batch())[1] == pytest.approx(dense / graphs.num_graphs / 4, rel=1e-3)
+    assert macs_per_graph(model, [graphs.batch()])[1] == pytest.approx(dense / graphs.num_graphs / 4, rel=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -143,6 +150,8 @@ def test_macs_are_those_of_the_products_with_what_is_left() -> None:
         ("pruning=gradual pruning.begin=0.9", "pruning.begin=0.9 and pruning.end=0.7 are shares of the epochs"),
         ("pruning=gradual trainer.max_epochs=1", "raise trainer.max_epochs"),
         ("pruning=lottery pruning.rewind=4", "pruning.rewind=4 is not an epoch of 4"),
+        ("pruning=granet pruning.regrow=1.5", "pruning.regrow=1.5 is a share of the kept weights"),
+        ("pruning=granet pruning.regrow=-0.1", "pruning.regrow=-0.1 is a share of the kept weights"),
         ("pruning=lottery pruning.rounds=0", "pruning.rounds=0 must be at least 1"),
         ("pruning=rate_distortion pruning.levels=1", "pruning.levels=1 must be at least 2"),
         ("pruning=magnitude pruning.rule=uniform_plus pruning.keep=0.01", "pruning.keep must be"),

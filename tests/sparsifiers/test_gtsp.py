@@ -18,7 +18,7 @@ from gnnlab.prepared import Prepared
 from gnnlab.results.__main__ import main
 from gnnlab.sparsifiers.gtsp.compact import compacted, dense, install
 from gnnlab.sparsifiers.gtsp.cost import Plan, counted, measure, sites
-from gnnlab.sparsifiers.gtsp.method import GTSP
+from gnnlab.sparsifiers.gtsp.method import GTSP, left
 from gnnlab.sparsifiers.gtsp.plan import plan
 from gnnlab.sparsifiers.gtsp.select import counts
 from gnnlab.sparsifiers.gtsp.switches import LayerMask
@@ -32,6 +32,8 @@ from gnnlab.testing import (
 from gnnlab.testing import sample as graphs_of_all_kinds
 from gnnlab.trainer import FitResult
 from gnnlab.trainer.signals import Interrupted
+from gnnlab.weights import initial
+from tests import interrupted
 
 MODELS = [
     "gps model/mixer=attention",
@@ -267,8 +269,50 @@ def test_heads_and_layers_settle_before_the_last_phase(data: Path) -> None:
                 site.head_mask.matters.copy_(torch.tensor([0.0, 2.0, 1.0, 3.0]))
     for site in sites(made.model):
         assert site.head_mask.on.tolist() == [False, True, False, True]
-        assert not site.token_mask.weight.requires_grad
+        assert any(site.token_mask.weight is frozen for frozen in finetune.frozen)
     assert [bool(layer.on) for layer in made.model.layers].count(True) == 1
+
+
+HALF = (
+    "sparsifier=gtsp",
+    "sparsifier.keep=null",
+    *(f"sparsifier.{kind}=0.5" for kind in ("tokens", "heads", "layers")),
+)
+
+
+def test_what_is_told_to_be_kept_is_what_the_masks_leave() -> None:
+    assert left(masked(SELECTING[0])) == {"tokens_kept": 0.5, "heads_kept": 0.5, "layers_kept": 2 / 3}
+    assert set(left(made("gps")).values()) == {1.0}
+
+
+def test_a_snowflake_begins_anew_with_the_masks_and_no_later(tmp_path: Path) -> None:
+    """Layers that can be off by now go back too; what is trained from there on stays."""
+    made = prepare(interrupted.tiny(tmp_path, "OneGraph", "model=gps", "aggregation=snowflake", *HALF))
+    assert [phase.name for phase in made.phases] == ["proxy", "masks", "harden", "finetune"]
+    start = initial(made.model)
+    for phase in made.phases[1:]:
+        with torch.no_grad():
+            for parameter in made.model.parameters():
+                parameter.add_(1.0)
+        expected = start if phase.name == "masks" else initial(made.model)
+        assert phase.on_start is not None
+        phase.on_start(made.model)
+        assert all(torch.equal(value, expected[name]) for name, value in initial(made.model).items()), phase.name
+
+
+def test_the_tickets_of_a_lottery_are_as_sparse(tmp_path: Path) -> None:
+    asked = ("model=gps", *HALF, "pruning=lottery", "pruning.keep=0.5", "pruning.rounds=1")
+    made, _ = interrupted.fit(interrupted.tiny(tmp_path, "PlainGraphs", *asked), tmp_path / "run")
+    found = made.methods[0].report(made.model, made.last, tmp_path)
+    assert (found["tokens_kept"], found["heads_kept"], found["layers_kept"]) == (0.5, 0.5, 0.5)
+    assert sum(found["layers"]) == 1
+    assert found["flops_kept"] < 0.6
+
+
+def test_stopped_in_a_phase_after_its_own_and_resumed(tmp_path: Path) -> None:
+    """Two steps an epoch: the masks' phase has 4, the next two 2 each, and then comes the pruning of weights."""
+    asked = ("model=gps", *HALF, "pruning=magnitude", "pruning.keep=0.5")
+    interrupted.assert_resumes(interrupted.tiny(tmp_path, "PlainGraphs", *asked), tmp_path, stops=[9])
 
 
 @pytest.mark.parametrize(

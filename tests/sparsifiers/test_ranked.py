@@ -6,15 +6,18 @@ from itertools import pairwise
 import networkx as nx
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from gnnlab.datasets.loader import Loader
 from gnnlab.errors import UsageError
 from gnnlab.packed import Packed
 from gnnlab.sparsifiers import effective_resistance as resistance
 from gnnlab.sparsifiers.effective_resistance import EffectiveResistance
+from gnnlab.sparsifiers.random import Random
 from gnnlab.sparsifiers.spanning_forest import SpanningForest, forest
 from gnnlab.sparsifiers.undirected import pairs, strongest
 from gnnlab.testing import sample
+from gnnlab.trainer.phase import Phase
 from tests.sparsifiers.parts import make, ranked_names
 
 KEEPS = (0.9, 0.5, 0.2)
@@ -59,6 +62,17 @@ def test_what_stays_of_a_graph_depends_on_it_alone(name: str) -> None:
 def test_keep_one_is_the_same_data(name: str) -> None:
     graphs = sample()
     assert make(name, 1.0).shrunk(graphs) is graphs
+
+
+def test_splits_that_are_parts_of_one_graph_are_scored_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    graphs, method, scored = sample(), Random(0.5), []
+    monkeypatch.setattr(Random, "score", lambda self, graphs: scored.append(graphs) or torch.arange(graphs.num_edges))
+    splits = {name: Loader(graphs.with_node(mask=torch.ones(graphs.num_nodes))) for name in ("train", "val")}
+    splits |= {"test": Loader(sample().take(torch.tensor([0, 1])))}
+    (phase,) = method.phases([Phase("train", 1)], nn.Identity(), splits)
+    assert len(scored) == 2
+    expected = {name: method.shrunk(loader.packed).num_edges for name, loader in splits.items()}
+    assert {name: loader.packed.num_edges for name, loader in (phase.loaders or {}).items()} == expected
 
 
 @pytest.mark.parametrize("name", ["random", "spanning_forest"])

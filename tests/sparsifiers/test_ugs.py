@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from gnnlab import prepare, run
+from gnnlab.errors import UsageError
 from gnnlab.padding import Size, pad
 from gnnlab.pruning.prunable import prunable
 from gnnlab.results.__main__ import main
@@ -69,6 +70,31 @@ def test_a_round_begins_with_the_initial_weights_and_masks_near_one(tmp_path: Pa
     made.phases[2].on_start(made.model)
     weights = dict(made.model.named_parameters())
     assert all(torch.equal(value[value != 0], start[name][value != 0]) for name, value in weights.items())
+
+
+def test_a_snowflake_begins_anew_before_weights_have_masks(tmp_path: Path) -> None:
+    asked = ("model=gcn", "aggregation=snowflake", "aggregation.stage1_epochs=1", "sparsifier=ugs", *ROUNDS)
+    made, result = fit(tiny(tmp_path, "OneGraph", *asked), tmp_path / "run")
+    assert [row["phase"] for row in result.history] == ["proxy"] + ["masks 1"] * 3 + ["masks 2"] * 3 + ["sparse"] * 4
+    assert [phase.frozen == made.phases[-1].frozen for phase in made.phases] == [False, True, True, True]
+
+
+def test_a_loader_of_what_is_left_is_one_over_other_graphs_too(tmp_path: Path) -> None:
+    made = prepare(tiny(tmp_path, "OneGraph", "model=gcn", "sparsifier=ugs", *ROUNDS))
+    graphs, edges = made.loaders["train"].packed, made.model.aggregation
+    assert isinstance(edges, EdgeMask)
+    other = made.last["train"].over(graphs)
+    edges.kept[1:] = False
+    assert made.last["train"].packed.num_edges == other.packed.num_edges == 1
+    assert other.over(other.packed).packed.num_edges == 1, "those that are gone are gone"
+
+
+@pytest.mark.parametrize(
+    "asked", ["ugs sparsifier.l1_edges=-1", "ugs sparsifier.l1_weights=nan", "wdglt sparsifier.distance=-0.1"]
+)
+def test_a_negative_price_is_refused(tmp_path: Path, asked: str) -> None:
+    with pytest.raises(UsageError, match=rf"{asked.split()[1]}.* is a weight in the loss: at least 0"):
+        prepare(tiny(tmp_path, "OneGraph", "model=gcn", *f"sparsifier={asked}".split()))
 
 
 def test_masks_near_one_change_next_to_nothing_and_come_off_as_they_went_on(tmp_path: Path) -> None:

@@ -29,6 +29,8 @@ CASES = {
     "one_graph": "dataset=one model=gcn",
     "neighbours": "dataset=one model=graphsage model.norm=none loader=neighbours loader.fanouts=[99,99] "
     "loader.batch_size=9",
+    "pruned": "model=gin pruning=rate_distortion pruning.keep=0.5",
+    "snowflake": "dataset=one model=gcn aggregation=snowflake aggregation.beta=0.1",
 }
 
 
@@ -68,7 +70,7 @@ def train(case: str, folder: Path) -> dict:
     made = prepare(cfg)
     loaders = {name: loader.over(_double(loader.packed)) for name, loader in made.loaders.items()}
     parts = (build(cfg.optimizer), build(cfg.scheduler), [], folder)
-    result = build(cfg.trainer).fit(made.model.double(), made.task, loaders, *parts)
+    result = build(cfg.trainer).fit(made.model.double(), made.task, loaders, *parts, made.phases)
     return {
         "weights": made.model.state_dict(),
         "history": result.history,

@@ -8,7 +8,7 @@ import torch
 from parts import CASES, train_all
 from test_distributed import finish, start
 
-SOME = ["gps", "neighbours"]
+SOME = ["gps", "neighbours", "pruned", "snowflake"]
 
 
 @pytest.mark.parametrize(
@@ -33,4 +33,5 @@ def assert_same(case: str, alone: dict, first: dict, second: dict) -> None:
         assert torch.equal(first["weights"][name], second["weights"][name]), (case, name)
         torch.testing.assert_close(first["weights"][name], value, rtol=1e-6, atol=1e-6, msg=f"{case}: {name}")
     for one, two in zip([*alone["history"], alone["test"]], [*first["history"], first["test"]], strict=True):
+        assert two.pop("phase", None) == one.pop("phase", None), case
         assert two == pytest.approx(one, rel=1e-6), case

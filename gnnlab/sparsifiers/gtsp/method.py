@@ -10,6 +10,7 @@ not chosen to 0; here layers go by importance (`switches`) and such tokens leave
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import mean
 from typing import Any, ClassVar
 
 import torch
@@ -22,7 +23,7 @@ from gnnlab.sparsifiers.base import Sparsifier
 from gnnlab.sparsifiers.gtsp.compact import compacted, dense, install, seconds
 from gnnlab.sparsifiers.gtsp.cost import Plan, counted, measure, sample, sites
 from gnnlab.sparsifiers.gtsp.plan import plan
-from gnnlab.sparsifiers.gtsp.switches import LayerMask, Switch, leave_together
+from gnnlab.sparsifiers.gtsp.switches import HeadMask, LayerMask, Switch, leave_together
 from gnnlab.sparsifiers.gtsp.tokens import TokenMask
 from gnnlab.trainer.method import Splits
 from gnnlab.trainer.phase import Phase
@@ -90,19 +91,19 @@ class GTSP(Sparsifier):
                 if isinstance(mask, TokenMask):
                     mask.noise = False
 
-        def freeze(model: nn.Module) -> None:
+        def fix(model: nn.Module) -> None:
             for mask in masks_of(model):
                 mask.learns = False
-                if isinstance(mask, TokenMask):
-                    mask.weight.requires_grad_(False)
 
         learnt = replace(last, name="masks", epochs=masks, choose_from=masks - 1)  # all before is closer to dense
         rest = max(1, last.epochs - masks - harden)
+        again = replace(last, on_start=None)
+        scores = [mask.weight for mask in masks_of(model) if isinstance(mask, TokenMask)]
         return [
             *before,
             learnt.also(on_start=learn, on_epoch_end=tighten),
-            replace(last, name="harden", epochs=harden).also(on_start=settle),
-            replace(last, name="finetune", epochs=rest).also(on_start=freeze),
+            again.also(on_start=settle, name="harden", epochs=harden),
+            again.also(on_start=fix, name="finetune", epochs=rest, frozen=scores),
         ]
 
     def shares(self, t: float) -> dict[str, float]:
@@ -132,14 +133,13 @@ class GTSP(Sparsifier):
         with torch.no_grad():
             difference = (model.eval()(batch) - small(batch)).abs().max()
         modules = list(model.modules())
-        first = splits["val"].packed.batch(0, min(32, splits["val"].packed.num_graphs)).to(device)
         found = {
-            "flops_per_graph": flops_per_graph(small, first),
+            "flops_per_graph": flops_per_graph(small, [one.to(device) for one in splits["val"].sample()]),
             "flops_dense": before / graphs.num_graphs,
             "flops_sparse": after / graphs.num_graphs,
             "flops_kept": after / before,
             "difference": float(difference),
-            **{f"{name}_kept": share for name, share in self.shares(1.0).items()},
+            **left(model),
             "heads": [site.head_mask.on.tolist() for site in sites(model) if isinstance(site.head_mask, Switch)],
             "layers": [bool(layer.on) for layer in modules if isinstance(layer, LayerMask)],
         }
@@ -147,6 +147,19 @@ class GTSP(Sparsifier):
             took = seconds({"dense": whole, "sparse": small}, batch)
             found |= {f"seconds_{name}": value for name, value in took.items()}
         return found
+
+
+def left(model: nn.Module) -> dict[str, float]:
+    """The shares that stay, by the masks as they are."""
+    masks = masks_of(model)
+    shares = {
+        "tokens_kept": [mask.keep for mask in masks if isinstance(mask, TokenMask)],
+        "heads_kept": [mask.on for mask in masks if isinstance(mask, HeadMask)],
+        "layers_kept": [mask.on for mask in masks if isinstance(mask, LayerMask)],
+    }
+    return {
+        name: mean(float(share.double().mean()) for share in found) if found else 1.0 for name, found in shares.items()
+    }
 
 
 def masks_of(model: nn.Module) -> list[TokenMask | Switch]:

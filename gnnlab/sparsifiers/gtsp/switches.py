@@ -6,7 +6,7 @@ Pruning", CVPR 2019), taken for each graph by itself, of gates that are off as w
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,7 @@ MEMORY = 0.95
 class Switch(nn.Module):
     """`count` gates, on or off. While it `learns`, it notes how much each matters."""
 
+    installed: ClassVar[bool] = True
     on: Tensor
     matters: Tensor
 

@@ -23,6 +23,7 @@ class TokenMask(nn.Module):
     """
 
     static_shapes: ClassVar[bool] = False
+    installed: ClassVar[bool] = True
     keep: Tensor
     temperature: Tensor
 

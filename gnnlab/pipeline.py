@@ -14,10 +14,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from gnnlab.config import build, config_hash
 from gnnlab.config.sections import plain
+from gnnlab.costs import costs
 from gnnlab.datasets.check import num_examples
 from gnnlab.errors import UsageError
-from gnnlab.ops.flops import flops_per_graph, sums_per_graph
-from gnnlab.prepared import Prepared, prepare
+from gnnlab.prepared import prepare
 from gnnlab.results.folder import RunFolder
 from gnnlab.results.provenance import state
 from gnnlab.results.record import record, record_failure
@@ -105,20 +105,6 @@ def train(cfg: DictConfig, folder: Path, resume: bool, watch: Callable[[int, flo
         found = {}
         for method in made.methods:
             found |= method.report(made.model, made.last, folder)
-        flops, sums = costs(made)
-        flops = found.pop("flops_per_graph", None) or flops
-        record(cfg, folder, made.spec, made.model, fit, flops, found, sums)
+        record(cfg, folder, made.spec, made.model, fit, method=found, **costs(made)._asdict())
     if fit.signal:
         raise Interrupted(f"{folder} is complete; stopped by a signal.", fit.signal)
-
-
-def costs(made: Prepared) -> tuple[int | None, int | None]:
-    """FLOPs and sums per graph; None, with a notice, where they cannot be counted: plain torch may take more memory."""
-    try:
-        device = next(made.model.parameters()).device
-        sample = [batch.to(device) for batch in made.last["val"].sample()]
-        return flops_per_graph(made.model, sample), sums_per_graph(made.model, sample)
-    except Exception as error:
-        reason = str(error).partition("\n")[0]
-        notice.warning("The FLOPs are not counted, the run is recorded without: %s: %s", type(error).__name__, reason)
-        return None, None

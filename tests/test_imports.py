@@ -20,7 +20,7 @@ FLOORS = [
     {"models", "datasets", "aggregation", "pruning", "sparsifiers"},
     {"budget"},
     {"prepared"},
-    {"trained"},
+    {"trained", "costs"},
     {"pipeline"},
     {"verify", "cli", "plugins", "testing"},
     {"__main__"},

@@ -68,9 +68,10 @@ def test_a_trained_run_is_kept_where_its_cost_cannot_be_counted(
     def too_large(*_: object) -> int:
         raise torch.OutOfMemoryError("Tried to allocate 99 GiB.\nMore.")
 
-    monkeypatch.setattr("gnnlab.pipeline.flops_per_graph", too_large)
+    monkeypatch.setattr("gnnlab.costs.flops_per_graph", too_large)
     found = gnnlab.run(compose(place, "dataset.fold=2", "trainer.max_epochs=1", f"out={tmp_path}")).result
     assert (found["status"], found["flops_per_graph"], found["sums_per_graph"]) == ("complete", None, None)
+    assert found["nonzeros"] == {}
     assert caplog.text.count("The FLOPs are not counted") == 1
 
 

@@ -39,10 +39,11 @@ def record(
     flops: int | None = None,
     method: Mapping[str, Any] = MappingProxyType({}),
     sums: int | None = None,
+    nonzeros: Mapping[str, float] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Write and return the result of a complete run.
 
-    `flops`, `sums`: per graph, see `gnnlab.ops.flops`. `method`: what aggregation and sparsifier
+    `flops`, `sums`, `nonzeros`: see `gnnlab.costs`. `method`: what aggregation and sparsifier
     tell (`Method.report`). What is NaN or infinite is None there: JSON knows neither.
 
     Raises `RunStopped` where it cannot be written.
@@ -66,6 +67,7 @@ def record(
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "flops_per_graph": flops,
         "sums_per_graph": sums,
+        "nonzeros": dict(nonzeros),
         "seconds": fit.seconds,
         "graphs_per_second": fit.graphs_per_second,
         "peak_memory_mb": fit.peak_memory_mb,

@@ -25,7 +25,10 @@ class Method:
     def report(self, model: nn.Module, splits: Splits, folder: Path) -> dict[str, Any]:
         """What to write into the result of a trained `model`, figures drawn into `folder` beside it.
 
-        `splits`: those of the last phase. A method that leaves a smaller model than the trained one tells its
-        "flops_per_graph" here.
+        `splits`: those of the last phase.
         """
         return {}
+
+    def deployed(self, model: nn.Module) -> nn.Module:
+        """A trained `model` as it would be used, where that is another: its costs are those of a run."""
+        return model

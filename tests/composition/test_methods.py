@@ -6,6 +6,7 @@ import pytest
 
 from gnnlab import compose, prepare
 from gnnlab.config import build
+from gnnlab.costs import costs
 from gnnlab.errors import UsageError
 from gnnlab.prepared import Prepared
 from tests.composition.covering import Covering, Row
@@ -48,7 +49,7 @@ def fitted(row: Row, conf: Path, folder: Path) -> tuple[Prepared, dict]:
     made = prepare(cfg)
     parts = build(cfg.optimizer), build(cfg.scheduler), [], folder, made.phases
     build(cfg.trainer).fit(made.model, made.task, made.loaders, *parts, resume=False)
-    report: dict = {}
+    report: dict = {"nonzeros": costs(made).nonzeros}
     for method in made.methods:
         report |= method.report(made.model, made.last, folder)
     return made, report
@@ -63,6 +64,10 @@ def broken(row: Row, made: Prepared, report: dict) -> list[str]:
         found.append(f"{report['flops_kept']:.2f} of the FLOPs are kept")
     if row["pruning"] != "none" and report["weights_kept"] > KEEP + 0.001:
         found.append(f"{report['weights_kept']:.3f} of the weights are kept")
+    if not (left := report["nonzeros"]):
+        found.append("its costs cannot be counted")
+    elif row["pruning"] != "none" and left["weights"] >= sum(weight.numel() for weight in made.model.parameters()):
+        found.append("no weight is 0")
     return found
 
 

@@ -62,8 +62,10 @@ def numbers(group: Sequence[Run], name: str) -> list[float]:
 
 
 def more_is_better(run: Run, metric: str) -> bool:
-    """Of `test` and `val` as the data says, of `train/loss` or `val/ap` by name; of a cost less is better."""
-    return run.maximize if metric in ("test", "val") else "/" in metric and not is_error(metric)
+    """Of `test` and `val` as the data says, of `train/loss` or `val/ap` by name; of costs, but for a speed, less is."""
+    if metric in ("test", "val"):
+        return run.maximize
+    return metric == "graphs_per_second" or ("/" in metric and not is_error(metric))
 
 
 def merit(group: Sequence[Run], metric: str = "test") -> float:

@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from string import ascii_uppercase
 
 from gnnlab.errors import UsageError
 from gnnlab.results.formats import FORMATS
@@ -52,9 +53,10 @@ def _parser() -> argparse.ArgumentParser:
     table.add_argument("--format", choices=FORMATS, default="markdown")
     table.set_defaults(run=_table)
 
-    compare = commands.add_parser("compare", help="paired tests of two methods over the seeds and folds both have")
+    compare = commands.add_parser("compare", help="paired tests of a method and others over seeds and folds both have")
     for side in ("a", "b"):
         compare.add_argument(side, help="a folder of runs, or conditions: model=gps,optimizer.lr=0.001")
+    compare.add_argument("others", nargs="*", help="more to compare the first with; p-values are corrected for all")
     place = "where conditions look for runs (runs)"
     compare.add_argument("--in", dest="folder", type=Path, default=Path("runs"), metavar="FOLDER", help=place)
     compare.add_argument("--tuned", type=_names, default=[], metavar="KEY,KEY", help=tuned)
@@ -129,9 +131,14 @@ def _table(options: argparse.Namespace) -> int:
 def _compare(options: argparse.Namespace) -> int:
     from gnnlab.results.compare import compare, left_out, markdown
 
-    a, b = (_tuned(_side(text, options.folder), options) for text in (options.a, options.b))
-    found, without = compare(a, b, options.metric), left_out(a, b, options.metric)
-    print(markdown(found, (options.a, options.b), without), end="")
+    names = [options.a, options.b, *options.others]
+    if len(names) > len(ascii_uppercase):
+        raise UsageError(f"compare takes up to {len(ascii_uppercase)} methods, and these are {len(names)}.")
+    a, *others = (_tuned(_side(text, options.folder), options) for text in names)
+    pairs = [(a, other, options.metric, letter) for letter, other in zip(ascii_uppercase[1:], others, strict=False)]
+    found = [row for pair in pairs for row in compare(*pair)]
+    without = dict.fromkeys(line for pair in pairs for line in left_out(*pair))
+    print(markdown(found, names, list(without)), end="")
     return 0
 
 

@@ -1,9 +1,10 @@
-"""Is A better than B? Paired tests over the seeds and folds that both have, one row a dataset."""
+"""Is A better than B, or than C? Paired tests over the seeds and folds that both have, a row a dataset and method."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from statistics import mean, stdev
+from string import ascii_uppercase
 
 from gnnlab.errors import UsageError
 from gnnlab.results.formats import not_counted, plain_table
@@ -21,7 +22,7 @@ Place = tuple[tuple[str, str, str], int, int | None]
 
 @dataclass(frozen=True)
 class Comparison:
-    """The scores of A and B on the shared seeds and folds of one dataset."""
+    """The scores of A and B on the shared seeds and folds of one dataset; `other`: the letter that B goes by."""
 
     dataset: str
     metric: str
@@ -29,6 +30,7 @@ class Comparison:
     b: list[float]
     maximize: bool
     folds: bool
+    other: str = "B"
 
     @property
     def differences(self) -> list[float]:
@@ -42,15 +44,17 @@ class Comparison:
         return mean(self.differences) / spread if spread else None
 
 
-def compare(a: Sequence[Run], b: Sequence[Run], metric: str = "test") -> list[Comparison]:
+def compare(a: Sequence[Run], b: Sequence[Run], metric: str = "test", other: str = "B") -> list[Comparison]:
     """A and B on each dataset, paired by seed and fold; `metric`: `test`, in that of the data, or as in a table.
+
+    `other`: another letter for B, where A is compared with several.
 
     Raises `UsageError` where a side holds several configurations of a dataset, or nothing pairs.
     """
-    sides = [_by_place(runs, name) for runs, name in ((a, "A"), (b, "B"))]
+    sides = [_by_place(runs, name) for runs, name in ((a, "A"), (b, other))]
     shared = [place for place in sides[0] if place in sides[1]]
     if not shared:
-        raise UsageError("A and B share no dataset, seed and fold with complete runs: there is nothing to pair.")
+        raise UsageError(f"A and {other} share no dataset, seed and fold with complete runs: there is nothing to pair.")
     found = []
     for dataset in unique(place[0] for place in shared):
         places = [place for place in shared if place[0] == dataset]
@@ -69,22 +73,23 @@ def compare(a: Sequence[Run], b: Sequence[Run], metric: str = "test") -> list[Co
                 [y for _, y in whole],
                 more_is_better(first, metric),
                 folds,
+                other,
             )
         )
     return found
 
 
-def left_out(a: Sequence[Run], b: Sequence[Run], metric: str = "test") -> list[str]:
-    """The runs of A and of B that `compare` does not count, a line each, and why."""
+def left_out(a: Sequence[Run], b: Sequence[Run], metric: str = "test", other: str = "B") -> list[str]:
+    """The runs of A and of the other that `compare` does not count, a line each, and why."""
     lines: list[str] = []
-    for (side, mine), (other, theirs) in permutations((("A", a), ("B", b))):
-        partners = {place for place, run in _by_place(theirs, other).items() if run.metric(metric) is not None}
+    for (side, mine), (partner, theirs) in permutations((("A", a), (other, b))):
+        partners = {place for place, run in _by_place(theirs, partner).items() if run.metric(metric) is not None}
         lines += [f"{side}: {run.name}: {why(run)}" for run in newest(mine) if not run.complete]
         for place, run in _by_place(mine, side).items():
             if run.metric(metric) is None:
                 lines.append(f"{side}: {run.name}: {run.title(metric)} has no value")
             elif place not in partners:
-                lines.append(f"{side}: {run.name}: no partner in {other}")
+                lines.append(f"{side}: {run.name}: no partner in {partner}")
     return lines
 
 
@@ -102,17 +107,22 @@ def select(runs: Sequence[Run], conditions: str) -> list[Run]:
     return found
 
 
-def markdown(comparisons: Sequence[Comparison], names: tuple[str, str], without: Sequence[str] = ()) -> str:
-    """The table of the comparisons, what limits them, and the runs they are `without` (`left_out`)."""
-    several = len(comparisons) > 1
+def markdown(comparisons: Sequence[Comparison], names: Sequence[str], without: Sequence[str] = ()) -> str:
+    """The table of the comparisons, what limits them, and the runs they are `without` (`left_out`).
+
+    `names` of A, B, …; p-values are corrected for all that are there, of whatever dataset and method.
+    """
+    several, others = len(comparisons) > 1, len(names) > 2
     p_w = holm([wilcoxon(c.differences) for c in comparisons])
     p_t = holm([t_test(c.differences) for c in comparisons])
     suffix = " (Holm)" if several else ""
-    header = ["dataset", "metric", "A", "B", "A − B", "effect d", f"p Wilcoxon{suffix}", f"p t-test{suffix}"]
+    sides = ["against", "A", "it", "A − it"] if others else ["A", "B", "A − B"]
+    header = ["dataset", "metric", *sides, "effect d", f"p Wilcoxon{suffix}", f"p t-test{suffix}"]
     rows = [
         [
             c.dataset,
             f"{c.metric} {'↑' if c.maximize else '↓'}",
+            *([c.other] if others else []),
             score(c.a),
             score(c.b),
             f"{mean(c.differences):+.4f}",
@@ -123,8 +133,9 @@ def markdown(comparisons: Sequence[Comparison], names: tuple[str, str], without:
         for c, w, t in zip(comparisons, p_w, p_t, strict=True)
     ]
     what = "Mean ± sample standard deviation (pairs) over shared seeds and folds; effect: mean difference in standard "
-    notes = [f"A: {names[0]}. B: {names[1]}. {what}deviations of the differences.", *_limits(comparisons)]
-    return "\n\n".join([plain_table(header, rows, left=2), *notes, *not_counted(without)]) + "\n"
+    who = " ".join(f"{letter}: {name}." for letter, name in zip(ascii_uppercase, names, strict=False))
+    notes = [f"{who} {what}deviations of the differences.", *_limits(comparisons)]
+    return "\n\n".join([plain_table(header, rows, left=2 + others), *notes, *not_counted(without)]) + "\n"
 
 
 def _limits(comparisons: Sequence[Comparison]) -> list[str]:

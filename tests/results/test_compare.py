@@ -156,3 +156,19 @@ def test_sides_are_folders_or_conditions(make_run, tmp_path, capsys):
     assert "neither a folder" in capsys.readouterr().err
     assert main(["compare", "model.dim=64,zinc", "model.dim=32", "--in", str(tmp_path)]) == 2
     assert "'zinc' is not a condition" in capsys.readouterr().err
+
+
+def test_several_methods_share_one_correction(make_run, tmp_path, capsys):
+    """A against B and against C: each p-value as one of two, and who has no partner said once."""
+    for seed in range(8):
+        for dim, better in ((64, 0.1), (32, 0.2 + 0.01 * seed), (16, 0.3 + 0.01 * seed)):
+            make_run(better, seed=seed, model__dim=dim)
+    make_run(0.1, seed=9)
+    command = ["compare", *(f"model.dim={dim}" for dim in (64, 32, 16)), "--in", str(tmp_path)]
+    assert main(command) == 0
+    text = capsys.readouterr().out
+    rows = [[cell.strip() for cell in line.split("|")] for line in text.splitlines() if line.startswith("| zinc")]
+    assert [row[3] for row in rows] == ["B", "C"]
+    assert [row[8] for row in rows] == ["0.016", "0.016"]  # 2 / 2⁸, twice
+    assert "A: model.dim=64. B: model.dim=32. C: model.dim=16." in text
+    assert text.count("no partner in B") == text.count("no partner in C") == 1

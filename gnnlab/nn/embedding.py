@@ -15,8 +15,8 @@ from gnnlab.errors import UsageError
 from gnnlab.nn.linear import Linear
 from gnnlab.ops import backend, concat, embed
 from gnnlab.ops import dropout as dropped
+from gnnlab.ops.recorded.tape import decided_by_values
 from gnnlab.ops.sparse_linear import sparse, sparse_linear
-from gnnlab.ops.tape import decided_by_values
 from gnnlab.spec import Feature, GraphSpec
 
 Merge = Literal["concat", "add"]

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from gnnlab.batch import Batch, Real
 from gnnlab.nn.gate import Gate
 from gnnlab.nn.order import inverse
-from gnnlab.ops.one_node import one_node
+from gnnlab.ops.recorded.one_node import one_node
 
 
 class Hub(nn.Module):

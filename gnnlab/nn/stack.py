@@ -9,7 +9,7 @@ from gnnlab.batch import Batch
 from gnnlab.nn.embedding import FeatureEmbedding, NodeEmbedding
 from gnnlab.nn.gate import Gate, Gated, full
 from gnnlab.nn.head import Head
-from gnnlab.ops.one_node import model_as_one_node, one_node
+from gnnlab.ops.recorded.one_node import model_as_one_node, one_node
 
 SMALL = 1 << 18
 """Numbers in the states of a batch which a whole model is one node for: a recording keeps all that it computes."""

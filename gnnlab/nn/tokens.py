@@ -21,7 +21,7 @@ from gnnlab.nn.hac import Clusters, by_features, depth_first
 from gnnlab.nn.linear import Linear
 from gnnlab.nn.mixer.mamba import Mamba, Sequences
 from gnnlab.ops import propagate
-from gnnlab.ops.tape import Foreign, recording
+from gnnlab.ops.recorded.tape import Foreign, recording
 
 BALANCE = 1e-3
 """By how much a training step raises or lowers a tokeniser's offset."""

@@ -20,7 +20,7 @@ from gnnlab.nn.hub import Hub
 from gnnlab.nn.linear import Linear
 from gnnlab.ops import Around, pool
 from gnnlab.ops.batchnorm import BatchNorm
-from gnnlab.ops.one_node import one_node
+from gnnlab.ops.recorded.one_node import one_node
 
 Pooling = Literal["sum", "mean"]
 Virtual = Literal["none", "sum", "mean", "node", "only"]

@@ -6,7 +6,7 @@ ways, of which the last two cost less of Python's time: a graph network makes ma
 
 - compiled: as `torch.library` has it, for `torch.compile` and `torch.ops.gnnlab`;
 - eager: the op without its Python wrapper, in an autograd function without `torch.func`'s levels;
-- eager within a layer recorded as one node (`gnnlab.ops.tape`): the op alone, noted on the tape.
+- eager within a layer recorded as one node (`gnnlab.ops.recorded.tape`): the op alone, noted on the tape.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ import torch
 from torch.autograd.function import _SingleLevelFunction
 
 from gnnlab.ops.backend import on_load
-from gnnlab.ops.tape import listening, recording, refuse_second_order
+from gnnlab.ops.recorded.tape import listening, recording, refuse_second_order
 
 Setup = Callable[[Any, tuple, Any], None]
 """setup(ctx, inputs, output): keep on `ctx` what the backward needs. `torch.library` passes them by these names."""

@@ -14,7 +14,7 @@ from gnnlab.ops.backend import fused
 from gnnlab.ops.define import differentiable, kernel
 from gnnlab.ops.dropout import drop, dropout
 from gnnlab.ops.random import fresh_seed
-from gnnlab.ops.tape import recording
+from gnnlab.ops.recorded.tape import recording
 
 
 @dataclass(frozen=True)

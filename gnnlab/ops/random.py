@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor
 
-from gnnlab.ops.tape import listening
+from gnnlab.ops.recorded.tape import listening
 
 GROUP = 128
 ROUNDS = 7

@@ -12,7 +12,7 @@ from torch.nn.functional import pad
 from gnnlab.batch import Batch
 from gnnlab.ops.backend import fused
 from gnnlab.ops.define import differentiable, kernel
-from gnnlab.ops.tape import recording
+from gnnlab.ops.recorded.tape import recording
 
 STATES, CHUNK = 16, 16
 """As in kernels/csrc/scan.cpp: states are padded to a multiple of STATES and kept at every CHUNK-th row."""

@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from gnnlab.batch import Batch
 from gnnlab.ops import clip_grad_norm_
 from gnnlab.ops.batchnorm import BatchNorm, synchronised
-from gnnlab.ops.direct import direct_gradients
+from gnnlab.ops.recorded.direct import direct_gradients
 from gnnlab.padding import Padding, check_model, dummy
 from gnnlab.trainer import cudagraph, device, distributed
 from gnnlab.trainer.cudagraph import CudaGraphs, Part

@@ -19,7 +19,7 @@ from gnnlab.batch import Batch
 from gnnlab.config import build
 from gnnlab.datasets.loader import Loader
 from gnnlab.ops import clip_grad_norm_
-from gnnlab.ops.direct import direct_gradients
+from gnnlab.ops.recorded.direct import direct_gradients
 from gnnlab.packed import Packed
 from gnnlab.tasks import make_task
 from kernels.bench import memory

@@ -15,7 +15,7 @@ from gnnlab.nn.conv.gcn import GCN
 from gnnlab.nn.conv.gine import GINE
 from gnnlab.nn.mixer.attention import Attention
 from gnnlab.nn.stack import Chain
-from gnnlab.ops.one_node import one_node
+from gnnlab.ops.recorded.one_node import one_node
 from gnnlab.packed import Packed
 from gnnlab.testing import random_graph
 

@@ -11,11 +11,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from gnnlab import ops
 from gnnlab.ops import backend
-from gnnlab.ops.draft import Code, Line
-from gnnlab.ops.one_node import one_node
-from gnnlab.ops.player import Groups, Player, encoded, in_one_call, one_by_one, player
 from gnnlab.ops.random import fresh_seed, fresh_seeds
-from gnnlab.ops.replay import PLACE
+from gnnlab.ops.recorded.draft import Code, Line
+from gnnlab.ops.recorded.one_node import one_node
+from gnnlab.ops.recorded.player import Groups, Player, encoded, in_one_call, one_by_one, player
+from gnnlab.ops.recorded.replay import PLACE
 from tests.ops.layers import DIM, LAYERS, batch, learnt, states, step
 
 pytestmark = pytest.mark.skipif(not backend.load(), reason="the kernels cannot be built here")

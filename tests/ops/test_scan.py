@@ -13,7 +13,7 @@ from torch.testing import assert_close
 from gnnlab.batch import Batch
 from gnnlab.ops import selective_scan
 from gnnlab.ops.linear import Linear
-from gnnlab.ops.one_node import one_node
+from gnnlab.ops.recorded.one_node import one_node
 from gnnlab.ops.scan import reference as plain_torch
 from gnnlab.packed import Packed
 from gnnlab.testing import random_graph

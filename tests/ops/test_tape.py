@@ -18,7 +18,7 @@ from gnnlab.nn.linear import Linear
 from gnnlab.nn.mixer.attention import Attention
 from gnnlab.ops import backend
 from gnnlab.ops.batchnorm import BatchNorm
-from gnnlab.ops.one_node import one_node
+from gnnlab.ops.recorded.one_node import one_node
 from gnnlab.packed import Packed
 from gnnlab.testing import random_graph
 

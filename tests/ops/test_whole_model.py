@@ -13,9 +13,9 @@ from gnnlab.config import build
 from gnnlab.nn.embedding import FeatureEmbedding
 from gnnlab.nn.stack import Stack
 from gnnlab.ops import backend
-from gnnlab.ops.direct import direct_gradients
-from gnnlab.ops.one_node import one_node
-from gnnlab.ops.replay import PLACE
+from gnnlab.ops.recorded.direct import direct_gradients
+from gnnlab.ops.recorded.one_node import one_node
+from gnnlab.ops.recorded.replay import PLACE
 from gnnlab.packed import Packed
 from gnnlab.spec import Feature
 from gnnlab.testing import random_graph, sample_spec

@@ -1,9 +1,9 @@
 """A whole layer as one node of autograd's graph: its ops are noted as they run, and played backwards in one call.
 
 A graph network's kernels take some ten microseconds each, and what Python and autograd do for each of them takes
-longer. A layer's ops are written on a tape (`gnnlab.ops.tape`); what a layer did twice in the same way is code from
-then on (`gnnlab.ops.replay`). Results of a chain of layers are the same to the bit; where a head reads the states
-between them too, gradients are added in another order. A layer that does anything else with its states is noticed, and
+longer. A layer's ops are written on a `tape`; what a layer did twice in the same way is code from then on (`replay`).
+Results of a chain of layers are the same to the bit; where a head reads the states between them too, gradients are
+added in another order. A layer that does anything else with its states is noticed, and
 runs op by op as if nothing had been tried. So does a whole model, from a batch to its predictions, before its layers.
 """
 
@@ -21,10 +21,10 @@ from torch.utils._pytree import tree_leaves
 from gnnlab.batch import Batch
 from gnnlab.ops import backend
 from gnnlab.ops.batchnorm import is_synchronised
-from gnnlab.ops.direct import replayed
-from gnnlab.ops.draft import Draft
-from gnnlab.ops.replay import PLACE, Known, Program, Ran, backward_code, forward_code, kind
-from gnnlab.ops.tape import Foreign, Tape, heard_by, recorded_on, recording
+from gnnlab.ops.recorded.direct import replayed
+from gnnlab.ops.recorded.draft import Draft
+from gnnlab.ops.recorded.replay import PLACE, Known, Program, Ran, backward_code, forward_code, kind
+from gnnlab.ops.recorded.tape import Foreign, Tape, heard_by, recorded_on, recording
 
 States = tuple[Tensor, Tensor | None]
 

@@ -2,7 +2,7 @@
 
 The ops of `gnnlab.ops.define` say what their backward needs, and gradients are added in the order in which autograd
 adds them: results are the same to the bit. A layer that does anything else with its states (an operation of torch's
-between two ops, a change in place) raises `Foreign`; see `gnnlab.ops.one_node`.
+between two ops, a change in place) raises `Foreign`; see `gnnlab.ops.recorded.one_node`.
 """
 
 import threading

@@ -69,7 +69,7 @@ class Draft:
         return tuple(titles)
 
     def heard(self, kernel: str, args: tuple, out: Any) -> None:
-        """A kernel has run (see `gnnlab.ops.tape.Listener`)."""
+        """A kernel has run (see `gnnlab.ops.recorded.tape.Listener`)."""
         said = self.say(args)
         made = () if out is None else out if isinstance(out, tuple) else (out,)
         titles = self.call(made, [f"{self.letter}{len(self.alive) + i}" for i in range(len(made))])

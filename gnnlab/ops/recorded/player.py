@@ -1,4 +1,4 @@
-"""Code (`gnnlab.ops.draft`) as a function: all its kernels in one call of C++ (`kernels/csrc/cpu/program.cpp`).
+"""Code (see `draft`) as a function: all its kernels in one call of C++ (`kernels/csrc/cpu/program.cpp`).
 
 What Python and torch's dispatcher do for a kernel takes as long as many a kernel does. Where something watches every
 kernel, as torch's profiler and dispatch modes do, Python calls them one by one, with the same results.
@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import _disable_current_modes
 
 from gnnlab.batch import Batch
-from gnnlab.ops.draft import Code, Line, Name, Word
 from gnnlab.ops.random import fresh_seed, fresh_seeds
+from gnnlab.ops.recorded.draft import Code, Line, Name, Word
 
 Groups = tuple[tuple[Tensor | None, ...], ...]
 Player = Callable[..., Groups]

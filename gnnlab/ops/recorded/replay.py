@@ -1,8 +1,8 @@
 """A layer's kernels without the layer: what Python does between two of them, done once.
 
-A layer that did the same in two recordings (`gnnlab.ops.one_node`) does so again while nothing in it changes. Its
-forward and its backward are then code of one line a kernel (`gnnlab.ops.draft`). Before every call
-`Known.current` looks whether the layer is what it was, and `kind` says which program its states are for.
+A layer that did the same in two recordings (`one_node`) does so again while nothing in it changes. Its forward and its
+backward are then code of one line a kernel (`draft`). Before every call `Known.current` looks whether the layer is what
+it was, and `kind` says which program its states are for.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from torch.autograd.function import _SingleLevelFunction
 
 from gnnlab.batch import Batch
-from gnnlab.ops.draft import Code, Draft, Name
-from gnnlab.ops.player import player
-from gnnlab.ops.tape import Listener, Step, heard_by, refuse_second_order
+from gnnlab.ops.recorded.draft import Code, Draft, Name
+from gnnlab.ops.recorded.player import player
+from gnnlab.ops.recorded.tape import Listener, Step, heard_by, refuse_second_order
 
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 PLACE = "_known_by_one_node"

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.autograd.function import _SingleLevelFunction
 
 from gnnlab.batch import Batch
-from gnnlab.ops.replay import Program, Replayed
+from gnnlab.ops.recorded.replay import Program, Replayed
 
 
 class _Thread(threading.local):

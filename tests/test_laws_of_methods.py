@@ -8,6 +8,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from gnnlab import compose
+from gnnlab.aggregation.learnt import Learnt
 from gnnlab.config import build
 from gnnlab.packed import Packed
 from gnnlab.prepared import methods
@@ -70,7 +71,8 @@ def test_a_learnt_mask_belongs_to_edges_and_not_to_their_numbers(model: str) -> 
     moved, order = permuted(graphs)
     outs = []
     for one in (graphs, moved):
-        made = with_policy(model, "learnt", one)
+        made = with_policy(model, "none", one)
+        made.aggregation = Learnt(one)
         made.aggregation.mask.data = one.edge["mask"]
         with torch.no_grad():
             outs.append(made.eval()(one.batch()))

@@ -35,13 +35,14 @@ class Stack(Gated):
     ) -> None:
         super().__init__()
         self.nodes = nodes
+        self.dim = nodes.dim
         self.edges = edges
         self.layers = Chain(layers)
         self.head = head
         self.virtual_node = virtual_node
 
     def forward(self, batch: Batch) -> Tensor:
-        if self.aggregation is None and self.virtual_node is None and batch.num_nodes * self.nodes.dim <= SMALL:
+        if self.aggregation is None and self.virtual_node is None and batch.num_nodes * self.dim <= SMALL:
             return model_as_one_node(self, self.run, batch)
         return self.run(batch)
 

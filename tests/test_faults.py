@@ -96,7 +96,7 @@ def damaged_run(damage: Callable[[Path], None]) -> Callable[[Path], None]:
 
     def write(tmp: Path) -> None:
         assert call(f"{TINY} trainer.max_epochs=2 out={tmp}/first data.root={tmp}/data") == 0
-        (run,) = tmp.glob("first/*/*")
+        (run,) = tmp.glob("first/*/seed*")
         run.rename(tmp / "run")
         (tmp / "run/result.json").unlink()
         damage(tmp / "run/checkpoint.pt")

@@ -26,7 +26,7 @@ def finish(arguments: list[str], out: Path) -> tuple[Path, float]:
     process = start(arguments, out)
     began = wait_for_training(process, out)
     assert process.wait() == 0, (out.parent / f"{out.name}.log").read_text()[-2000:]
-    (folder,) = out.glob("*/*")
+    (folder,) = out.glob("*/seed*")
     return folder, time.monotonic() - began
 
 

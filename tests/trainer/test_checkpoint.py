@@ -86,7 +86,7 @@ def test_a_full_disk_keeps_the_file_before_and_the_run(
     with caplog.at_level(logging.WARNING):
         _, result = toy_fit(tmp_path / "full", checkpoint_every=0)
     monkeypatch.undo()
-    assert len([record for record in caplog.records if "cannot be written" in record.message]) == 1
+    assert len([record for record in caplog.records if "checkpoint.pt cannot be written" in record.message]) == 1
     assert result.stopped == "max_epochs"
     assert not list((tmp_path / "full").glob(".checkpoint*"))
     _, resumed = toy_fit(tmp_path / "full", resume=True)

@@ -42,8 +42,8 @@ def replayed(
 ) -> tuple[Tensor | None, ...]:
     """A layer's program on states; None for one that it hands on as it came."""
     if _here.is_direct and program.hands_over:
-        return _Direct.apply(program, parameters, batch, torch.empty(0, requires_grad=True), *states)  # pyright: ignore[reportReturnType]
-    return Replayed.apply(program, batch, *states, *parameters)  # pyright: ignore[reportReturnType]
+        return _Direct.apply(program, parameters, batch, torch.empty(0, requires_grad=True), *states)  # pyright: ignore[reportAttributeAccessIssue]
+    return Replayed.apply(program, batch, *states, *parameters)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 class _Direct(_SingleLevelFunction):

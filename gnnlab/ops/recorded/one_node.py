@@ -66,7 +66,7 @@ def _one_node(module: nn.Module, call: Callable, batch: Batch, *states: Tensor |
         return replayed(program, known.parameters, batch, states)
     random = torch.get_rng_state()
     try:
-        return _Recorded.apply(known, of, call, len(states), batch, *states, *known.parameters)  # pyright: ignore[reportReturnType]
+        return _Recorded.apply(known, of, call, len(states), batch, *states, *known.parameters)  # pyright: ignore[reportAttributeAccessIssue]
     except Foreign:
         known.foreign.add(of)
         torch.set_rng_state(random)

@@ -1,4 +1,4 @@
-// A straight line of kernels in one call: what gnnlab/ops/player.py has put into words.
+// A straight line of kernels in one call: what gnnlab/ops/recorded/player.py has put into words.
 #include "../op.h"
 
 namespace gnnlab {

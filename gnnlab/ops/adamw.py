@@ -56,24 +56,32 @@ class AdamW(torch.optim.AdamW):
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
         """As torch's; a parameter without a gradient stays as it is."""
-        if closure is not None or not all(_served(group["params"], "adamw_") for group in self.param_groups):
+        due = [self._due(index, group["params"]) for index, group in enumerate(self.param_groups)]
+        if closure is not None or any(one is None for one in due):
             return super().step(closure)
-        for index, group in enumerate(self.param_groups):
-            grads = [parameter.grad for parameter in group["params"]]
-            params = [parameter for parameter, grad in zip(group["params"], grads, strict=True) if grad is not None]
+        for group, (params, grads, moments) in zip(self.param_groups, filter(None, due), strict=True):
             if params:
                 beta1, beta2 = group["betas"]
                 rest = float(group["lr"]), beta1, beta2, group["eps"], group["weight_decay"]
-                _adamw(params, [grad for grad in grads if grad is not None], *self._of(index, params), *rest)
+                _adamw(params, grads, *moments, *rest)
         return None
 
-    def _of(self, index: int, params: Sequence[nn.Parameter]) -> tuple[Tensor, Tensor, Tensor]:
-        """Both moments and the steps of a group's parameters that have gradients."""
-        states = [self.state[parameter] for parameter in params]
-        kept = self._moments.get(index)
+    def _due(
+        self, index: int, parameters: Sequence[nn.Parameter]
+    ) -> tuple[list[nn.Parameter], list[Tensor], tuple[Tensor, ...]] | None:
+        """A group's parameters that have gradients, these, and their moments; None where no kernel serves them."""
+        pairs = [(parameter, grad) for parameter in parameters if (grad := parameter.grad) is not None]
+        if not pairs:
+            return [], [], ()
+        params, grads = map(list, zip(*pairs, strict=True))
+        states, kept = [self.state[parameter] for parameter in params], self._moments.get(index)
+        if not fused(params[0], "adamw_"):
+            return None
         if kept is None or not kept.are(states):
+            if not _alike(params):
+                return None
             kept = self._moments[index] = Moments(params, states)
-        return kept.flat
+        return params, grads, kept.flat
 
 
 class Moments:
@@ -103,12 +111,11 @@ class Moments:
 def clip_grad_norm_(parameters: Sequence[nn.Parameter], max_norm: float) -> Tensor:
     """The 2-norm of all gradients together; where it exceeds `max_norm`, they are scaled down to it."""
     grads = [grad for parameter in parameters if (grad := parameter.grad) is not None]
-    if not grads or not _served(grads, "clip_"):
+    if not grads or not fused(grads[0], "clip_") or not all(map(Tensor.is_contiguous, grads)):
         return nn.utils.clip_grad_norm_(parameters, max_norm)
     return _clip(grads, max_norm)
 
 
-def _served(tensors: Sequence[Tensor], op: str) -> bool:
-    """Dense tensors of one kind that the kernel takes."""
-    kinds = dict(zip(map(attrgetter("device", "dtype"), tensors), tensors, strict=True))
-    return all(map(Tensor.is_contiguous, tensors)) and len(kinds) == 1 and fused(tensors[0], op)
+def _alike(tensors: Sequence[Tensor]) -> bool:
+    """Whether they are dense, on one device and of one type."""
+    return all(map(Tensor.is_contiguous, tensors)) and len(set(map(attrgetter("device", "dtype"), tensors))) == 1

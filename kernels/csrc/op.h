@@ -12,6 +12,9 @@
 #include <torch/headeronly/core/ScalarType.h>
 #include <torch/headeronly/util/Exception.h>
 
+#ifndef __CUDACC__
+#include "cpu/pool.h"
+#endif
 #include "vec.h"
 
 namespace gnnlab {
@@ -52,6 +55,10 @@ template <class T> const T* read(const std::optional<Tensor>& t) { return t.has_
 
 // A dense tensor of unwritten memory on the device of `like`. torch::stable::new_empty takes the dispatcher twice.
 inline Tensor new_empty(const Tensor& like, const int64_t* sizes, int64_t dims, ScalarType type) {
+#ifndef __CUDACC__
+  if (Pool::current)
+    if (auto found = Pool::current->take(sizes, dims, type)) return *std::move(found);
+#endif
   int64_t strides[8], stride = 1;
   STD_TORCH_CHECK(dims <= 8, "new_empty: more than 8 dimensions");
   for (int64_t d = dims; d-- > 0; stride *= std::max<int64_t>(1, sizes[d])) strides[d] = stride;

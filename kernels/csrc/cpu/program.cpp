@@ -15,14 +15,19 @@ int64_t instruction(std::string name) {
 std::vector<Tensor> play(std::vector<Tensor> given, const Tensor& words) {
   STD_TORCH_CHECK(fits(words, ScalarType::Long, {kAny}) && words.is_contiguous(), "play: expected int64 words in a row");
   const int64_t *at = read<int64_t>(words), *end = at + words.size(0);
+  const int64_t first_made = static_cast<int64_t>(given.size()) + 1;
   Slots slots(*at++);
   std::move(given.begin(), given.end(), slots.begin() + 1);
+  Pool pool;
   const int64_t count = *at++, *returned = at;
   for (at += count; at < end;) {
     const Instruction& one = instructions()[*at++];
     one.run(at, slots);
     at += one.words;
-    for (int64_t done = *at++; done > 0; --done) slots[*at++].reset();
+    for (int64_t done = *at++; done > 0; --done, ++at) {
+      if (*at >= first_made) pool.give(std::move(*slots[*at]));
+      slots[*at].reset();
+    }
   }
   std::vector<Tensor> out;
   out.reserve(count);

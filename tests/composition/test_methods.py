@@ -1,5 +1,6 @@
 """Methods that change how a model learns: any two together go through all their phases and keep their promises."""
 
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -7,10 +8,9 @@ import pytest
 from gnnlab import compose, prepare
 from gnnlab.config import build
 from gnnlab.costs import costs
-from gnnlab.errors import UsageError
 from gnnlab.prepared import Prepared
 from tests.composition.covering import Covering, Row
-from tests.composition.test_composition import options, refused_pair
+from tests.composition.test_composition import failures, options
 from tests.sparsifiers.parts import ranked_names
 
 KEEP = 0.5
@@ -43,6 +43,7 @@ def conf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def fitted(row: Row, conf: Path, folder: Path) -> tuple[Prepared, dict]:
     """A run through all phases, and what its methods report."""
+    folder.mkdir()
     choices = [f"{group}={option}" for group, option in row.items()]
     choices += [f"{group}.keep={KEEP}" for group in ("sparsifier", "pruning") if row[group] != "none"]
     choices += [f"{group}.rounds=2" for group, option in row.items() if option in ROUNDS]
@@ -78,19 +79,7 @@ def test_any_two_methods_keep_their_promises_together(conf: Path, tmp_path: Path
     groups["sparsifier"] = [
         name for name in groups["sparsifier"] if name in ("random", "teddy") or name not in ranked_names()
     ]
-    covering, problems = Covering({**groups, "model": ["gcn", "gps"], "dataset": ["Graphs", "OneGraph"]}), []
-    for number, row in enumerate(covering):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        try:
-            problems += [f"{row}: {problem}" for problem in broken(row, *fitted(row, conf, folder))]
-        except UsageError as refusal:
-            try:
-                covering.refused(*refused_pair(row, str(refusal)))
-                continue
-            except AssertionError as error:
-                problems.append(f"{row}: {error}")
-        except Exception as error:
-            problems.append(f"{row}: {type(error).__name__}: {error}")
-        covering.covered(row)
+    covering = Covering({**groups, "model": ["gcn", "gps"], "dataset": ["Graphs", "OneGraph"]})
+    folders = (tmp_path / str(number) for number in count())
+    problems = failures(covering, lambda row: broken(row, *fitted(row, conf, next(folders))))
     assert not problems, "\n".join(problems)

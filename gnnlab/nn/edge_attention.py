@@ -12,7 +12,6 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from gnnlab.batch import Batch
-from gnnlab.nn.conv.loops import log_weight
 from gnnlab.nn.dropout import Dropout
 from gnnlab.nn.linear import MLP, Linear
 from gnnlab.nn.multi_head import head_width
@@ -61,9 +60,7 @@ class EdgeAttention(nn.Module):
         self, x: Tensor, e: Tensor | None, batch: Batch, edge_weight: Tensor | None = None, products: bool = True
     ) -> tuple[Tensor, Tensor | None]:
         scores, w = self.scores(x, e, batch, products)
-        if edge_weight is not None:
-            scores = scores + log_weight(edge_weight)
-        return edge_softmax_sum(scores, self.value(x), batch, eps=EPS), w
+        return edge_softmax_sum(scores, self.value(x), batch, eps=EPS, edge_weight=edge_weight), w
 
 
 class AfterAttention(nn.Module):

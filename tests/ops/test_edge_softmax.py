@@ -1,6 +1,9 @@
 """Softmax over in-edges and the weighted sum, with given logits and with GAT's."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +14,7 @@ from gnnlab.batch import Batch
 from gnnlab.ops import backend, edge_softmax_sum, gat
 from gnnlab.ops.edge_softmax import gat_reference, reference
 from gnnlab.ops.random import fresh_seed
-from tests.ops.parity import DEVICE, Case, batch_of, batches, check_everything, inputs_of
+from tests.ops.parity import DEVICE, Case, batch_of, batches, check_everything, inputs_of, run
 
 
 def given(heads: int, batch: Batch, width: int, dtype: torch.dtype) -> list[Tensor | None]:
@@ -25,9 +28,25 @@ def scored(heads: int, batch: Batch, width: int, dtype: torch.dtype) -> list[Ten
     return [*scores, torch.randn(rows, heads * width, dtype=dtype)]
 
 
-def seeded(logits: Tensor, value: Tensor, batch: Batch, eps: float, dropout: float) -> Tensor:
+def seeded(logits: Tensor, value: Tensor, batch: Batch, eps: float, dropout: float, **weight: Tensor) -> Tensor:
     """The reference, from the seed that the op draws."""
-    return reference(logits, value, batch, eps, dropout, fresh_seed(value.device) if dropout else None)
+    return reference(logits, value, batch, eps, dropout, fresh_seed(value.device) if dropout else None, **weight)
+
+
+def weighted(inputs: Callable, batch: Batch, width: int, dtype: torch.dtype) -> list[Tensor | None]:
+    """With edge weights before the values."""
+    *scores, value = inputs(batch, width, dtype)
+    return [*scores, torch.rand(batch.num_edges, dtype=dtype) + 0.1, value]
+
+
+def of_weighted(op: Callable, *inputs: Any) -> Tensor:
+    *scores, weight, value, batch = inputs
+    return op(*scores, value, batch, edge_weight=weight)
+
+
+def with_weights(case: Case) -> Case:
+    fused, plain = (partial(of_weighted, op) for op in (case.fused, case.reference))
+    return replace(case, name=f"{case}, weighted", fused=fused, reference=plain, inputs=partial(weighted, case.inputs))
 
 
 def softmax_case(heads: int, *widths: int, eps: float = 0.0, dropout: float = 0.0) -> Case:
@@ -50,6 +69,11 @@ def gat_case(heads: int, *widths: int) -> Case:
         softmax_case(3, 1, 5, eps=0.5, dropout=0.6),
         gat_case(3, 1, 5, 23),
         gat_case(8, 4, 8, 16),
+        with_weights(softmax_case(8, 7, 8)),
+        with_weights(softmax_case(20, 3, eps=0.5)),
+        with_weights(softmax_case(3, 1, 5, eps=0.5, dropout=0.6)),
+        with_weights(gat_case(3, 1, 5, 23)),
+        with_weights(gat_case(8, 8)),
     ],
     ids=str,
 )
@@ -89,6 +113,25 @@ def test_a_masked_edge_is_an_edge_removed() -> None:
     )
     assert_close(ours, exact)
     assert not ours[0][masked].any()
+
+
+@pytest.mark.parametrize("case", [softmax_case(3), softmax_case(3, eps=0.5, dropout=0.5), gat_case(3)], ids=str)
+def test_an_edge_of_weight_zero_is_an_edge_removed(case: Case) -> None:
+    """However large its score is; it has no gradient, and the others have the reference's."""
+    batch = batches()["larger"]
+    *scores, weight, value = inputs_of(with_weights(case), batch, 21, torch.float64)
+    gone = torch.rand(batch.num_edges, device=DEVICE) < 0.4
+    weight = weight.masked_fill(gone, 0.0)
+    if len(scores) == 1:
+        scores = [scores[0] + 1e3 * gone.unsqueeze(-1)]
+    ours, exact = (
+        run(op, [*scores, weight, value], batch) for op in (with_weights(case).fused, with_weights(case).reference)
+    )
+    assert_close(ours, exact)
+    assert not ours[1][-2][gone].any()
+    if case.fused is gat:
+        fewer, order = Batch.from_edges(batch.edge_index[:, ~gone], batch.num_nodes)
+        assert_close(ours[0][0], gat(*scores, value, fewer, weight[~gone][order]))
 
 
 def test_logits_far_apart_stay_finite() -> None:

@@ -6,7 +6,7 @@ from torch.nn.functional import leaky_relu
 
 from gnnlab.batch import Batch
 from gnnlab.nn.conv.base import Conv
-from gnnlab.nn.conv.loops import add_loops, log_weight
+from gnnlab.nn.conv.loops import add_loops
 from gnnlab.nn.linear import Linear
 from gnnlab.nn.multi_head import head_width
 from gnnlab.ops import edge_softmax_sum, gat
@@ -47,10 +47,8 @@ class GAT(Conv):
         heads = value.unflatten(-1, self.source.shape)
         source, target = (heads * self.source).sum(-1), (heads * self.target).sum(-1)
         dropout = self.attention_dropout if self.training else 0.0
-        if edge_weight is None and not dropout:
-            return gat(source, target, value, batch), e
+        if not dropout:
+            return gat(source, target, value, batch, edge_weight), e
         score = source.index_select(0, batch.edges.source) + target.index_select(0, batch.edges.target)
         logits = leaky_relu(score, 0.2)
-        if edge_weight is not None:
-            logits = logits + log_weight(edge_weight)
-        return edge_softmax_sum(logits, value, batch, dropout=dropout), e
+        return edge_softmax_sum(logits, value, batch, dropout=dropout, edge_weight=edge_weight), e

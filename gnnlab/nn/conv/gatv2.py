@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from gnnlab.batch import Batch
 from gnnlab.nn.conv.base import Conv
-from gnnlab.nn.conv.loops import add_loops, log_weight
+from gnnlab.nn.conv.loops import add_loops
 from gnnlab.nn.linear import Linear
 from gnnlab.nn.multi_head import head_width
 from gnnlab.ops import edge_softmax_sum, gatv2_logits
@@ -42,6 +42,5 @@ class GATv2(Conv):
             batch, edge, edge_weight = add_loops(batch, edge, edge_weight)
         value = self.source(x)
         logits = gatv2_logits(value, self.target(x), self.attention, batch, edge)
-        if edge_weight is not None:
-            logits = logits + log_weight(edge_weight)
-        return edge_softmax_sum(logits, value, batch, dropout=self.attention_dropout if self.training else 0.0), e
+        dropout = self.attention_dropout if self.training else 0.0
+        return edge_softmax_sum(logits, value, batch, dropout=dropout, edge_weight=edge_weight), e

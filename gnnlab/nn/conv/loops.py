@@ -1,4 +1,4 @@
-"""What attention over edges needs beside its ops: a loop at every node, and edge weights as part of the logits."""
+"""What attention over edges needs beside its ops: a loop at every node."""
 
 import torch
 from torch import Tensor
@@ -22,12 +22,6 @@ def add_loops(
 
     edge = None if edge is None else spread(edge, 0.0)
     return looped, edge, None if edge_weight is None else spread(edge_weight, 1.0)
-
-
-def log_weight(edge_weight: Tensor) -> Tensor:
-    """[E, 1] to add to logits: log w, -inf for an edge of weight 0, which has no gradient then."""
-    there = edge_weight > 0
-    return torch.where(there, torch.where(there, edge_weight, 1.0).log(), -torch.inf).unsqueeze(-1)
 
 
 def _with_loops(batch: Batch) -> tuple[Batch, Tensor]:

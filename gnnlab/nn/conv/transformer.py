@@ -6,7 +6,7 @@ from torch import Tensor
 
 from gnnlab.batch import Batch
 from gnnlab.nn.conv.base import Conv
-from gnnlab.nn.conv.loops import add_loops, log_weight
+from gnnlab.nn.conv.loops import add_loops
 from gnnlab.nn.linear import Linear
 from gnnlab.nn.multi_head import head_width
 from gnnlab.ops import dot_logits, edge_softmax_sum
@@ -32,6 +32,4 @@ class Transformer(Conv):
         if self.self_loops:
             batch, _, edge_weight = add_loops(batch, None, edge_weight)
         scores = dot_logits(self.query(x), self.key(x), self.num_heads, batch)
-        if edge_weight is not None:
-            scores = scores + log_weight(edge_weight)
-        return edge_softmax_sum(scores, self.value(x), batch), e
+        return edge_softmax_sum(scores, self.value(x), batch, edge_weight=edge_weight), e

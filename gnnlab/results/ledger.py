@@ -115,10 +115,11 @@ def _cell(row: Row) -> tuple[str, str, str]:
 
 
 def _value(text: str, kind: Any) -> Any:
-    """A field as it was before it was written."""
+    """A field as it was before it was written: a whole number stays one, so a row that stays does to the letter."""
     if kind is str:
         return text
-    return (int if kind in (int, int | None) else float)(text) if text or kind in (int, float) else None
+    whole = kind in (int, int | None) or text.isdigit()
+    return (int if whole else float)(text) if text or kind in (int, float) else None
 
 
 def write(rows: Sequence[Row], path: Path) -> None:
@@ -181,7 +182,7 @@ def _row(match: Match, runs: list[Run]) -> Row:
         seeds=len({run.config["seed"] for run in runs}),
         folds=len({run.fold for run in runs}),
         deviation=0.0 if ours == published else (ours - published) / sigma if sigma else None,
-        epochs=float(mean(run.result["epochs"] for run in runs)),
+        epochs=mean(run.result["epochs"] for run in runs),
         published_epochs=_published_epochs(cell.model, cell.dataset),
         short="short" if any(text.split("=")[0] in LESS for text in match.departures) else "",
         departures=" ".join([*match.departures, *_folds(runs)]),

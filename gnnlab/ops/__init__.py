@@ -12,6 +12,7 @@ from gnnlab.ops.dot_logits import dot_logits, dot_products
 from gnnlab.ops.dropout import dropout
 from gnnlab.ops.edge_softmax import edge_softmax_sum, gat
 from gnnlab.ops.embed import embed
+from gnnlab.ops.gat_scores import gat_scores
 from gnnlab.ops.gated import gated
 from gnnlab.ops.gatv2_logits import gatv2_logits
 from gnnlab.ops.gine import gine
@@ -38,6 +39,7 @@ __all__ = [
     "edge_softmax_sum",
     "embed",
     "gat",
+    "gat_scores",
     "gated",
     "gatv2_logits",
     "gine",

@@ -1,6 +1,7 @@
 // GATv2's logits, head by head: Σ_c a LeakyReLU(source_j + target_i + edge_ij) (Brody et al., ICLR 2022).
 #include "ahead.h"
 #include "heads.h"
+#include "sum_of_rows.h"
 
 namespace gnnlab {
 
@@ -44,30 +45,6 @@ template <class T, class I> struct Gatv2Backward {
     if (grad_attention) lane.store(grad_attention + row * width, sum_attention);
   }
 };
-
-constexpr int64_t kFold = 16;  // rows
-
-template <class T> struct Fold {
-  const T* from;
-  T* to;
-  int64_t rows, width;
-  template <class Lane> HD void operator()(int64_t i, Lane lane) const {
-    typename Lane::V sum(0);
-    for (int64_t row = i * kFold; row < rows && row < (i + 1) * kFold; ++row) sum += lane.load(from + row * width);
-    lane.store(to + i * width, sum);
-  }
-};
-
-// The sum of all rows, by a tree of fixed shape: [rows, d] to [1, d].
-template <class T> Tensor sum_of_rows(Tensor from) {
-  do {
-    const int64_t rows = from.size(0), width = from.size(1), folded = std::max<int64_t>(1, (rows + kFold - 1) / kFold);
-    Tensor to = new_empty(from, {folded, width});
-    for_rows<T>(from, folded, width, Fold<T>{read<T>(from), write<T>(to), rows, width});
-    from = to;
-  } while (from.size(0) > 1);
-  return from;
-}
 
 Tensor gatv2_logits(const Tensor& of_source_, const Tensor& of_target_, const std::optional<Tensor>& of_edge_,
                     const Tensor& attention_, const Tensor& rowptr, const Tensor& source_, const Tensor& target_,
@@ -117,7 +94,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> gatv2_logits_backward(
     body.ptr = read<I>(colptr), body.edge = read<I>(transpose), body.neighbour = read<I>(out_target);
     body.grad_mine = write<T>(grad_source), body.grad_edge = nullptr, body.grad_attention = nullptr;
     for_rows<T>(g, body.ptr, rows, edges, width, body);
-    grad_attention = sum_of_rows<T>(grad_attention);
+    grad_attention = sum_of_rows<T>(g, rows, width, Stored<T>{read<T>(grad_attention), width});
   });
   return {grad_source, grad_target, grad_edge, torch::stable::view(grad_attention, {heads, width / heads})};
 }

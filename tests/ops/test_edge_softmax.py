@@ -11,8 +11,9 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from gnnlab.batch import Batch
-from gnnlab.ops import backend, edge_softmax_sum, gat
+from gnnlab.ops import backend, edge_softmax_sum, gat, gat_scores
 from gnnlab.ops.edge_softmax import gat_reference, reference
+from gnnlab.ops.gat_scores import reference as plain_scores
 from gnnlab.ops.random import fresh_seed
 from tests.ops.parity import DEVICE, Case, batch_of, batches, check_everything, inputs_of, run
 
@@ -55,6 +56,20 @@ def softmax_case(heads: int, *widths: int, eps: float = 0.0, dropout: float = 0.
     return Case(f"softmax, {heads} heads", fused, plain, partial(given, heads), widths, "edge_softmax_sum")
 
 
+def scores_case(heads: int, *widths: int) -> Case:
+    def inputs(batch: Batch, width: int, dtype: torch.dtype) -> list[Tensor | None]:
+        shapes = (batch.num_nodes, heads * width), (heads, width), (heads, width)
+        return [torch.randn(shape, dtype=dtype) for shape in shapes]
+
+    fused, plain = partial(of_values, gat_scores), partial(of_values, plain_scores)
+    return Case(f"gat_scores, {heads} heads", fused, plain, inputs, widths, "gat_scores")
+
+
+def of_values(op: Callable, *inputs: Any) -> tuple[Tensor, Tensor]:
+    *values, _ = inputs
+    return op(*values)
+
+
 def gat_case(heads: int, *widths: int) -> Case:
     return Case(f"gat, {heads} heads", gat, gat_reference, partial(scored, heads), widths, "edge_softmax_sum")
 
@@ -69,6 +84,8 @@ def gat_case(heads: int, *widths: int) -> Case:
         softmax_case(3, 1, 5, eps=0.5, dropout=0.6),
         gat_case(3, 1, 5, 23),
         gat_case(8, 4, 8, 16),
+        scores_case(1, 1, 7, 64),
+        scores_case(8, 3, 8, 16),
         with_weights(softmax_case(8, 7, 8)),
         with_weights(softmax_case(20, 3, eps=0.5)),
         with_weights(softmax_case(3, 1, 5, eps=0.5, dropout=0.6)),

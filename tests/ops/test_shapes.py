@@ -36,10 +36,15 @@ WRONG: dict[str, Callable[[Batch], Any]] = {
     "multi_aggregate: rows": lambda batch: ops.multi_aggregate(ones(3, 2), batch),
     "edge_softmax_sum: heads": lambda batch: ops.edge_softmax_sum(ones(E, 3), ones(N, 10), batch),
     "edge_softmax_sum: logits": lambda batch: ops.edge_softmax_sum(ones(3, 2), ones(N, 10), batch),
+    "edge_softmax_sum: weights": lambda batch: ops.edge_softmax_sum(
+        ones(E, 2), ones(N, 10), batch, edge_weight=ones(3)
+    ),
     "edge_softmax_sum: values": lambda batch: ops.edge_softmax_sum(ones(E, 2), ones(3, 10), batch),
     "gat: scores": lambda batch: ops.gat(ones(N, 2), ones(1, 2), ones(N, 10), batch),
     "dot_logits: heads": lambda batch: ops.dot_logits(ones(N, 10), ones(N, 10), 3, batch),
     "dot_logits: keys": lambda batch: ops.dot_logits(ones(N, 10), ones(1, 10), 2, batch),
+    "gat_scores: values": lambda batch: ops.gat_scores(ones(N, 5), ones(2, 2), ones(2, 2)),
+    "gat_scores: target": lambda batch: ops.gat_scores(ones(N, 4), ones(2, 2), ones(1, 2)),
     "gatv2_logits: target": lambda batch: ops.gatv2_logits(ones(N, 4), ones(1, 4), ones(2, 2), batch),
     "gatv2_logits: heads": lambda batch: ops.gatv2_logits(ones(N, 4), ones(N, 4), ones(2, 3), batch),
     "linear: bias": lambda _: ops.linear(ones(2, 4), ones(3, 4), ones(1)),

@@ -9,7 +9,7 @@ from gnnlab.nn.conv.base import Conv
 from gnnlab.nn.conv.loops import add_loops
 from gnnlab.nn.linear import Linear
 from gnnlab.nn.multi_head import head_width
-from gnnlab.ops import edge_softmax_sum, gat
+from gnnlab.ops import edge_softmax_sum, gat, gat_scores
 
 
 class GAT(Conv):
@@ -44,8 +44,7 @@ class GAT(Conv):
         if self.self_loops:
             batch, _, edge_weight = add_loops(batch, None, edge_weight)
         value = x if self.linear is None else self.linear(x)
-        heads = value.unflatten(-1, self.source.shape)
-        source, target = (heads * self.source).sum(-1), (heads * self.target).sum(-1)
+        source, target = gat_scores(value, self.source, self.target)
         dropout = self.attention_dropout if self.training else 0.0
         if not dropout:
             return gat(source, target, value, batch, edge_weight), e

@@ -17,6 +17,8 @@ from gnnlab.results.wording import SHORT
 
 MOST = 8
 """Curves in a panel."""
+LETTER = 0.065
+"""Inches of a letter beside a bar."""
 
 
 def curves(runs: Sequence[Run], by: Sequence[str] = (), metric: str = "val") -> Figure:
@@ -57,7 +59,9 @@ def bars(runs: Sequence[Run], by: Sequence[str] = (), metric: str = "test") -> F
     Bars start at zero; where that would hide the differences, there are means without bars.
     """
     found, known = sets(runs, by, (metric,)), cells()
-    with panels({name: 0.8 + 0.25 * len(groups) for name, groups in found.items()}) as (figure, axes):
+    longest = max(len(label) for groups in found.values() for label in groups)
+    heights = {name: 0.8 + 0.25 * len(groups) for name, groups in found.items()}
+    with panels(heights, width=max(4.4, 3.4 + LETTER * longest)) as (figure, axes):
         for ax, groups in zip(axes, found.values(), strict=True):
             ordered = sorted(groups.items(), key=lambda item: merit(item[1], metric))
             means = [mean(numbers(group, metric)) for _, group in ordered]

@@ -45,10 +45,10 @@ LOOK: dict[Any, Any] = {
 
 
 @contextmanager
-def panels(heights: dict[str, float]) -> Iterator[tuple[Figure, list[Axes]]]:
+def panels(heights: dict[str, float], width: float = 4.4) -> Iterator[tuple[Figure, list[Axes]]]:
     """A figure with one panel under another, by title, of the given height in inches, in the look of this file."""
     with matplotlib.rc_context(LOOK):
-        figure = Figure(figsize=(4.4, sum(heights.values())), layout="constrained")
+        figure = Figure(figsize=(width, sum(heights.values())), layout="constrained")
         FigureCanvasAgg(figure)
         axes = list(figure.subplots(len(heights), squeeze=False, height_ratios=list(heights.values())).flat)
         for ax, title in zip(axes, heights, strict=True):

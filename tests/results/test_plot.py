@@ -57,6 +57,15 @@ def test_small_differences_get_no_bars(make_run, tmp_path):
     assert ax.get_xlim()[0] > 0.8
 
 
+def test_bars_keep_their_width_beside_long_names(make_run, tmp_path):
+    for i in (1, 2):
+        name = "of many words, " * 6 + str(i)
+        make_run(i, model__name=name, overrides=(f"model.name='{name}'",))
+    (ax,) = (figure := bars(load(tmp_path))).axes
+    figure.canvas.draw()
+    assert ax.get_window_extent().width > 1.5 * figure.dpi
+
+
 def test_the_front_is_what_none_beats():
     points = [(1, 0.5), (2, 0.3), (3, 0.4), (2, 0.6), (4, 0.3)]
     assert front(points, maximize=False) == {0, 1}

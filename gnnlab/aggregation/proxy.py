@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from gnnlab.batch import Batch
 from gnnlab.nn.embedding import FeatureEmbedding
-from gnnlab.nn.linear import MLP
+from gnnlab.nn.mlp import MLP
 from gnnlab.spec import GraphSpec
 
 HIDDEN = (512, 64)

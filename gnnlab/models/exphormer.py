@@ -28,7 +28,7 @@ from gnnlab.nn.embedding import FeatureEmbedding, NodeEmbedding
 from gnnlab.nn.expander import Union
 from gnnlab.nn.gate import Gated
 from gnnlab.nn.head import Head
-from gnnlab.nn.linear import MLP
+from gnnlab.nn.mlp import MLP
 from gnnlab.ops import Around
 from gnnlab.ops.batchnorm import BatchNorm
 from gnnlab.spec import GraphSpec

@@ -17,7 +17,7 @@ from gnnlab.nn.conv.base import Conv
 from gnnlab.nn.dropout import Dropout
 from gnnlab.nn.embedding import FeatureEmbedding, NodeEmbedding
 from gnnlab.nn.head import Head
-from gnnlab.nn.linear import MLP
+from gnnlab.nn.mlp import MLP
 from gnnlab.nn.stack import Stack
 from gnnlab.ops import Around
 from gnnlab.ops.batchnorm import BatchNorm

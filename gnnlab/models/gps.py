@@ -19,7 +19,7 @@ from gnnlab.nn.block import ConvBlock
 from gnnlab.nn.conv.base import Conv
 from gnnlab.nn.embedding import FeatureEmbedding, NodeEmbedding
 from gnnlab.nn.head import Head
-from gnnlab.nn.linear import MLP
+from gnnlab.nn.mlp import MLP
 from gnnlab.nn.norm import Norm, make_norm
 from gnnlab.nn.stack import Stack
 from gnnlab.ops import Around

@@ -20,11 +20,12 @@ from gnnlab.encodings.base import Encoding
 from gnnlab.nn.dropout import Dropout
 from gnnlab.nn.embedding import NodeEmbedding
 from gnnlab.nn.head import read, read_width
-from gnnlab.nn.linear import MLP, Linear
 from gnnlab.nn.mixer.attention import Attention
+from gnnlab.nn.mlp import MLP
 from gnnlab.nn.multi_head import head_width
 from gnnlab.nn.pair_bias import PairBias
 from gnnlab.ops.attention import pair_ptr
+from gnnlab.ops.linear import Linear
 from gnnlab.ragged import places
 from gnnlab.spec import GraphSpec, Level
 

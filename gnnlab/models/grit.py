@@ -27,10 +27,10 @@ from gnnlab.nn.dropout import Dropout
 from gnnlab.nn.edge_attention import MAX_SCORE, AfterAttention
 from gnnlab.nn.embedding import FeatureEmbedding, NodeEmbedding
 from gnnlab.nn.head import Head
-from gnnlab.nn.linear import Linear
 from gnnlab.nn.multi_head import head_width
 from gnnlab.ops import aggregate, degree
 from gnnlab.ops.batchnorm import BatchNorm
+from gnnlab.ops.linear import Linear
 from gnnlab.spec import GraphSpec
 
 

@@ -26,9 +26,10 @@ from gnnlab.nn.conv.base import Conv
 from gnnlab.nn.dropout import Dropout
 from gnnlab.nn.embedding import FeatureEmbedding, NodeEmbedding
 from gnnlab.nn.head import Head
-from gnnlab.nn.linear import MLP, Linear
+from gnnlab.nn.mlp import MLP
 from gnnlab.nn.norm import Norm, make_norm
 from gnnlab.nn.stack import Stack
+from gnnlab.ops.linear import Linear
 from gnnlab.spec import GraphSpec
 
 

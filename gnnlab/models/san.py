@@ -23,9 +23,9 @@ from gnnlab.nn.all_pairs import all_pairs, edge_pairs
 from gnnlab.nn.edge_attention import EPS, MAX_SCORE, AfterAttention, EdgeScores
 from gnnlab.nn.embedding import FeatureEmbedding, Merge, NodeEmbedding
 from gnnlab.nn.head import Head
-from gnnlab.nn.linear import Linear
 from gnnlab.nn.stack import Stack
 from gnnlab.ops import dot_logits, edge_softmax_sum
+from gnnlab.ops.linear import Linear
 from gnnlab.spec import GraphSpec
 
 

@@ -26,7 +26,7 @@ from gnnlab.encodings.spd import distances
 from gnnlab.nn.embedding import FeatureEmbedding, NodeEmbedding
 from gnnlab.nn.hac import cluster
 from gnnlab.nn.head import read, read_width
-from gnnlab.nn.linear import MLP
+from gnnlab.nn.mlp import MLP
 from gnnlab.ops import Around, gine, pool
 from gnnlab.ops.batchnorm import BatchNorm
 from gnnlab.spec import GraphSpec, Level

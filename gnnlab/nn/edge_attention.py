@@ -13,10 +13,11 @@ from torch import Tensor, nn
 
 from gnnlab.batch import Batch
 from gnnlab.nn.dropout import Dropout
-from gnnlab.nn.linear import MLP, Linear
+from gnnlab.nn.mlp import MLP
 from gnnlab.nn.multi_head import head_width
 from gnnlab.ops import dot_logits, dot_products, edge_softmax_sum
 from gnnlab.ops.batchnorm import BatchNorm
+from gnnlab.ops.linear import Linear
 
 MAX_SCORE = 5.0
 EPS = 1e-6

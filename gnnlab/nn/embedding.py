@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from gnnlab.batch import Batch
 from gnnlab.encodings.base import Encoding
 from gnnlab.errors import UsageError
-from gnnlab.nn.linear import Linear
 from gnnlab.ops import backend, concat, embed
 from gnnlab.ops import dropout as dropped
+from gnnlab.ops.linear import Linear
 from gnnlab.ops.recorded.tape import decided_by_values
 from gnnlab.ops.sparse_linear import sparse, sparse_linear
 from gnnlab.spec import Feature, GraphSpec

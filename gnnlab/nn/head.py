@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from gnnlab.batch import Batch
 from gnnlab.errors import UsageError
-from gnnlab.nn.linear import MLP, Linear
+from gnnlab.nn.mlp import MLP
 from gnnlab.ops import pool
+from gnnlab.ops.linear import Linear
 from gnnlab.ops.segment import Readout
 from gnnlab.spec import GraphSpec, Level
 

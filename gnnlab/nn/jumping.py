@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from gnnlab.batch import Batch
 from gnnlab.errors import UsageError
 from gnnlab.nn.head import Head, read_width
-from gnnlab.nn.linear import Linear
+from gnnlab.ops.linear import Linear
 from gnnlab.ops.segment import Readout
 from gnnlab.spec import GraphSpec
 

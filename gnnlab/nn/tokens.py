@@ -18,9 +18,9 @@ from torch import Tensor, nn
 
 from gnnlab.batch import Batch
 from gnnlab.nn.hac import Clusters, by_features, depth_first
-from gnnlab.nn.linear import Linear
 from gnnlab.nn.mixer.mamba import Mamba, Sequences
 from gnnlab.ops import propagate
+from gnnlab.ops.linear import Linear
 from gnnlab.ops.recorded.tape import Foreign, recording
 
 BALANCE = 1e-3

@@ -17,9 +17,9 @@ from gnnlab.errors import UsageError
 from gnnlab.nn.dropout import Dropout
 from gnnlab.nn.gate import Gate
 from gnnlab.nn.hub import Hub
-from gnnlab.nn.linear import Linear
 from gnnlab.ops import Around, pool
 from gnnlab.ops.batchnorm import BatchNorm
+from gnnlab.ops.linear import Linear
 from gnnlab.ops.recorded.one_node import one_node
 
 Pooling = Literal["sum", "mean"]

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from gnnlab import compose
 from gnnlab.batch import Batch
 from gnnlab.config import build
-from gnnlab.nn.linear import Linear
 from gnnlab.nn.stack import Chain
 from gnnlab.ops import backend
+from gnnlab.ops.linear import Linear
 from gnnlab.ops.recorded.replay import PLACE, TRIES
 from gnnlab.testing import sample_spec
 from tests.ops.layers import DIM, LAYERS, assert_same, batch, is_replayed, x_alone

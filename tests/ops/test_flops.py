@@ -6,8 +6,8 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from gnnlab.batch import Batch
 from gnnlab.nn.conv.gcn import GCN
-from gnnlab.nn.linear import MLP
 from gnnlab.nn.mixer.attention import Attention
+from gnnlab.nn.mlp import MLP
 from gnnlab.ops import backend
 from gnnlab.ops.flops import flop_counter, flops_per_graph, sums_per_graph
 from gnnlab.packed import Packed

@@ -19,10 +19,10 @@ from gnnlab.errors import UsageError
 from gnnlab.models.gps import GPSLayer
 from gnnlab.nn.block import ConvBlock
 from gnnlab.nn.conv.gine import GINE
-from gnnlab.nn.linear import Linear
 from gnnlab.nn.mixer.attention import Attention
 from gnnlab.ops import backend
 from gnnlab.ops.batchnorm import BatchNorm, synchronised
+from gnnlab.ops.linear import Linear
 from gnnlab.ops.recorded.one_node import one_node
 from gnnlab.padding import Padding
 from tests.ops.layers import DIM, LAYERS, assert_same, batch, both, is_replayed, learnt, op_by_op, states, step, x_alone

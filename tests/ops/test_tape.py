@@ -14,10 +14,10 @@ from gnnlab.nn.conv.gatedgcn import GatedGCN
 from gnnlab.nn.conv.gcn import GCN
 from gnnlab.nn.conv.gin import GIN
 from gnnlab.nn.conv.gine import GINE
-from gnnlab.nn.linear import Linear
 from gnnlab.nn.mixer.attention import Attention
 from gnnlab.ops import backend
 from gnnlab.ops.batchnorm import BatchNorm
+from gnnlab.ops.linear import Linear
 from gnnlab.ops.recorded.one_node import one_node
 from gnnlab.packed import Packed
 from gnnlab.testing import random_graph

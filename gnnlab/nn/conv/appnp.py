@@ -5,8 +5,8 @@ from torch import Tensor
 from gnnlab.batch import Batch
 from gnnlab.nn.conv.base import Conv
 from gnnlab.nn.conv.gcn import normalised
-from gnnlab.nn.linear import Linear
 from gnnlab.ops import propagate
+from gnnlab.ops.linear import Linear
 
 
 class APPNP(Conv):

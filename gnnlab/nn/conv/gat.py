@@ -7,9 +7,9 @@ from torch.nn.functional import leaky_relu
 from gnnlab.batch import Batch
 from gnnlab.nn.conv.base import Conv
 from gnnlab.nn.conv.loops import add_loops
-from gnnlab.nn.linear import Linear
 from gnnlab.nn.multi_head import head_width
 from gnnlab.ops import edge_softmax_sum, gat, gat_scores
+from gnnlab.ops.linear import Linear
 
 
 class GAT(Conv):

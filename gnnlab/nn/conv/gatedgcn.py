@@ -7,8 +7,8 @@ from torch import Tensor
 
 from gnnlab.batch import Batch
 from gnnlab.nn.conv.base import Conv
-from gnnlab.nn.linear import Linear
 from gnnlab.ops import gated
+from gnnlab.ops.linear import Linear
 
 
 class GatedGCN(Conv):

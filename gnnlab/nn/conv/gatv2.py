@@ -6,9 +6,9 @@ from torch import Tensor, nn
 from gnnlab.batch import Batch
 from gnnlab.nn.conv.base import Conv
 from gnnlab.nn.conv.loops import add_loops
-from gnnlab.nn.linear import Linear
 from gnnlab.nn.multi_head import head_width
 from gnnlab.ops import edge_softmax_sum, gatv2_logits
+from gnnlab.ops.linear import Linear
 
 
 class GATv2(Conv):

@@ -5,8 +5,8 @@ from torch import Tensor, nn
 
 from gnnlab.batch import Batch
 from gnnlab.nn.conv.base import Conv
-from gnnlab.nn.linear import Linear
 from gnnlab.ops import degree, propagate
+from gnnlab.ops.linear import Linear
 
 
 class GCN(Conv):

@@ -8,8 +8,8 @@ from gnnlab.batch import Batch
 from gnnlab.nn.conv.base import Conv
 from gnnlab.nn.conv.gcn import normalised
 from gnnlab.nn.dropout import Dropout
-from gnnlab.nn.linear import Linear
 from gnnlab.ops import propagate
+from gnnlab.ops.linear import Linear
 
 
 class GCNIILayer(nn.Module):

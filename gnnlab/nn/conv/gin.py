@@ -5,9 +5,9 @@ from torch import Tensor, nn
 
 from gnnlab.batch import Batch
 from gnnlab.nn.conv.base import Conv
-from gnnlab.nn.linear import Linear
 from gnnlab.ops import Around, propagate
 from gnnlab.ops.batchnorm import BatchNorm
+from gnnlab.ops.linear import Linear
 
 
 class GIN(Conv):

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from gnnlab.batch import Batch
 from gnnlab.nn.conv.base import Conv
-from gnnlab.nn.linear import MLP
+from gnnlab.nn.mlp import MLP
 from gnnlab.ops import gine
 
 

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from gnnlab.batch import Batch
 from gnnlab.errors import UsageError
 from gnnlab.nn.conv.base import Conv
-from gnnlab.nn.linear import Linear
 from gnnlab.ops import aggregate, degree, multi_aggregate
+from gnnlab.ops.linear import Linear
 from gnnlab.ops.multi_aggregate import EPSILON
 from gnnlab.ops.segment import reference as segment_reduce
 from gnnlab.spec import GraphSpec

@@ -8,8 +8,8 @@ from torch.nn.functional import normalize
 
 from gnnlab.batch import Batch
 from gnnlab.nn.conv.base import Conv
-from gnnlab.nn.linear import Linear
 from gnnlab.ops import degree, propagate
+from gnnlab.ops.linear import Linear
 
 
 class SAGE(Conv):

@@ -7,9 +7,9 @@ from torch import Tensor
 from gnnlab.batch import Batch
 from gnnlab.nn.conv.base import Conv
 from gnnlab.nn.conv.loops import add_loops
-from gnnlab.nn.linear import Linear
 from gnnlab.nn.multi_head import head_width
 from gnnlab.ops import dot_logits, edge_softmax_sum
+from gnnlab.ops.linear import Linear
 
 
 class Transformer(Conv):

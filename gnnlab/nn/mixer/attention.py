@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from gnnlab.batch import Batch
-from gnnlab.nn.linear import Linear
 from gnnlab.nn.multi_head import MultiHead, columns, head_width, narrow
 from gnnlab.ops import attention
+from gnnlab.ops.linear import Linear
 
 LEAST = 1e-6
 """Floor of the sum of a query's weighted attention; below it, the query reads next to nothing."""

@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from torch.nn.functional import silu, softplus
 
 from gnnlab.batch import Batch
-from gnnlab.nn.linear import Linear
 from gnnlab.nn.order import by_degree, inverse
 from gnnlab.ops import selective_scan
+from gnnlab.ops.linear import Linear
 from gnnlab.ops.random import fresh_seed
 
 

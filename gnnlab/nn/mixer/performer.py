@@ -15,9 +15,9 @@ from torch import Tensor
 
 from gnnlab.batch import Batch
 from gnnlab.nn.dropout import Dropout
-from gnnlab.nn.linear import Linear
 from gnnlab.nn.multi_head import MultiHead, columns, head_width, narrow
 from gnnlab.ops import linear_attention, pool
+from gnnlab.ops.linear import Linear
 
 FLOOR = 1e-4
 """Added to every feature, relative to the largest, so that no weighted mean divides by zero. It pulls the weights a

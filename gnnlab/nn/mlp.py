@@ -1,4 +1,4 @@
-"""Perceptrons of linear maps."""
+"""The perceptron of most layers. One with batch norms inside is `gnnlab.encodings.networks.NormedMLP`."""
 
 from itertools import pairwise
 

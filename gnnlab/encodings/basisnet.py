@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from gnnlab.batch import Batch
 from gnnlab.encodings.columns import node_pairs
 from gnnlab.encodings.laplacian import Laplacian
-from gnnlab.encodings.perceptron import Perceptron
+from gnnlab.encodings.networks import NormedMLP
 from gnnlab.encodings.spectrum import Spectral, Spectrum
 from gnnlab.ops import pool
 from gnnlab.ops.linear import Linear
@@ -73,7 +73,7 @@ class BasisNetEncoder(nn.Module):
         self.start = Linear(3, hidden)
         self.layers = nn.ModuleList(IGNLayer(hidden) for _ in range(basisnet.layers))
         self.last = Linear(4 * hidden, hidden)
-        self.rho = Perceptron(basisnet.k * hidden, hidden, dim)
+        self.rho = NormedMLP(basisnet.k * hidden, hidden, dim)
 
     @torch.compiler.disable
     def forward(self, batch: Batch) -> Tensor:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from gnnlab.batch import Batch
 from gnnlab.encodings.columns import columns
 from gnnlab.encodings.laplacian import Laplacian
-from gnnlab.encodings.perceptron import GIN, Perceptron
+from gnnlab.encodings.networks import DeepGIN, NormedMLP
 from gnnlab.encodings.spectrum import Spectral, Spectrum
 from gnnlab.ops import pool
 from gnnlab.packed import Packed
@@ -70,8 +70,8 @@ class SignNetEncoder(nn.Module):
         k, hidden = signnet.k, signnet.hidden
         self.deepset = signnet.net == "deepset"
         self.out = hidden if self.deepset else 4
-        self.phi = GIN(1, hidden, self.out, signnet.layers, depth=2, between=True)
-        self.rho = Perceptron(hidden, hidden, hidden, dim) if self.deepset else Perceptron(4 * k, hidden, dim)
+        self.phi = DeepGIN(1, hidden, self.out, signnet.layers, depth=2, between=True)
+        self.rho = NormedMLP(hidden, hidden, hidden, dim) if self.deepset else NormedMLP(4 * k, hidden, dim)
 
     @torch.compiler.disable
     def forward(self, batch: Batch) -> Tensor:

@@ -22,7 +22,7 @@ from torch.nn.functional import pad
 from gnnlab.batch import Batch
 from gnnlab.encodings.columns import node_pairs
 from gnnlab.encodings.laplacian import Laplacian
-from gnnlab.encodings.perceptron import GIN, Perceptron
+from gnnlab.encodings.networks import DeepGIN, NormedMLP
 from gnnlab.encodings.spectrum import Spectral, Spectrum
 from gnnlab.ops import pool
 from gnnlab.ops.linear import Linear
@@ -76,7 +76,7 @@ class SPEEncoder(nn.Module):
         super().__init__()
         kind = {"mlp": Elementwise, "deepsets": DeepSets, "one": One}[spe.phi]
         self.phi = nn.ModuleList(kind() for _ in range(spe.channels))
-        self.rho = GIN(spe.channels, spe.hidden, spe.k, spe.layers, depth=3)
+        self.rho = DeepGIN(spe.channels, spe.hidden, spe.k, spe.layers, depth=3)
         self.linear = Linear(spe.k, dim)
 
     @torch.compiler.disable
@@ -120,7 +120,7 @@ class Elementwise(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.mlp = Perceptron(1, PHI_WIDTH, PHI_WIDTH, 1)
+        self.mlp = NormedMLP(1, PHI_WIDTH, PHI_WIDTH, 1)
 
     def forward(self, eigenvalues: Eigenvalues) -> Tensor:
         return self.mlp(eigenvalues.column, eigenvalues.rows)

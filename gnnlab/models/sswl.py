@@ -5,7 +5,7 @@ Every node u is the root of a copy of its graph, and h(u, v) is the state of nod
 h(u, v) = x_v + t[min(d(v, u), 5)] with a table t, t[6] where v is in another component. A layer is, for a set S of
 aggregations that says what is seen of h, and e_vw the feature of edge w → v, embedded anew for each of them,
 
-    h ← ReLU(BN(Σ_{a ∈ S} MLP_a((1 + ε_a) h + a(h)))),    MLP = Linear, BN, ReLU, Linear (`Perceptron`),
+    h ← ReLU(BN(Σ_{a ∈ S} MLP_a((1 + ε_a) h + a(h)))),    MLP = Linear, BN, ReLU, Linear (`NormedMLP`),
     uL: Σ_{w ∈ N(v)} ReLU(h(u, w) + e_vw)    vL: Σ_{w ∈ N(u)} ReLU(h(w, v) + e_uw)    vG: Σ_w h(w, v)    vv: h(v, v).
 
 In the end x_u = Σ_v h(u, v) ("vs": first v, then u; kinds without an ending too), or x_v = Σ_u h(u, v) ("sv"), and MLP,
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from gnnlab.batch import Batch
 from gnnlab.encodings.base import Encoding
 from gnnlab.encodings.columns import node_pairs
-from gnnlab.encodings.perceptron import Perceptron
+from gnnlab.encodings.networks import NormedMLP
 from gnnlab.encodings.spd import distances
 from gnnlab.nn.embedding import FeatureEmbedding, NodeEmbedding
 from gnnlab.nn.hac import cluster
@@ -92,7 +92,7 @@ class SSWL(nn.Module):
         self.nodes = NodeEmbedding(spec, hidden_dim, encodings, merge="add")
         self.distance = nn.Embedding(max_distance + 2, hidden_dim)
         self.layers = nn.ModuleList(SSWLLayer(spec, hidden_dim, AGGREGATIONS[kind]) for _ in range(num_layers))
-        self.mlp, self.norm = Perceptron(hidden_dim, hidden_dim, hidden_dim), BatchNorm(hidden_dim)
+        self.mlp, self.norm = NormedMLP(hidden_dim, hidden_dim, hidden_dim), BatchNorm(hidden_dim)
         self.head = MLP(read_width(hidden_dim, spec.level), 2 * hidden_dim, spec.out_dim)
         for module in self.modules():
             if isinstance(module, FeatureEmbedding):
@@ -127,7 +127,7 @@ class SSWLLayer(nn.Module):
         self.eps = nn.Parameter(torch.zeros(len(aggregations)))
         local = [name for name in aggregations if name in ("uL", "vL")]
         self.edges = nn.ModuleDict({name: FeatureEmbedding(spec.edge, dim) for name in local})
-        self.mlps = nn.ModuleDict({name: Perceptron(dim, dim, dim) for name in aggregations})
+        self.mlps = nn.ModuleDict({name: NormedMLP(dim, dim, dim) for name in aggregations})
         self.norm = BatchNorm(dim)
 
     def forward(self, h: Tensor, batch: Batch, pairs: Pairs) -> Tensor:

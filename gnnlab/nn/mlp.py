@@ -1,4 +1,4 @@
-"""The perceptron of most layers. One with batch norms inside is `gnnlab.encodings.networks.NormedMLP`."""
+"""MLPs as most layers have them; `gnnlab.encodings.networks.NormedMLP` has batch norms inside."""
 
 from itertools import pairwise
 

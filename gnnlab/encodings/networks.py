@@ -1,4 +1,8 @@
-"""The small networks that encodings learn: perceptrons, and a GIN of them."""
+"""The networks that encodings learn: MLPs with batch norms inside, and GINs of several layers, on rows of any kind.
+
+`gnnlab.nn.mlp.MLP` has another activation and dropout in place of the norms; `gnnlab.nn.conv.gin.GIN` is one layer of
+a model, on its nodes.
+"""
 
 from itertools import pairwise
 
@@ -11,7 +15,7 @@ from gnnlab.ops.batchnorm import BatchNorm
 from gnnlab.ops.linear import Linear
 
 
-class Perceptron(nn.Module):
+class NormedMLP(nn.Module):
     """Linear maps through `widths` with BatchNorm and ReLU between them: [P, widths[0]] to [P, widths[-1]]."""
 
     def __init__(self, *widths: int) -> None:
@@ -27,7 +31,7 @@ class Perceptron(nn.Module):
         return last(x)
 
 
-class GIN(nn.Module):
+class DeepGIN(nn.Module):
     """Layers x' = MLP((1 + ε) x + Σ_j x_j) on rows, [P, in] to [P, out]; each MLP has `depth` linear maps.
 
     `between`: a batch norm before every layer but the first.
@@ -38,7 +42,7 @@ class GIN(nn.Module):
         super().__init__()
         widths = [in_dim, *[hidden] * (layers - 1), out_dim]
         self.eps = nn.Parameter(torch.zeros(layers))
-        self.layers = nn.ModuleList(Perceptron(a, *[hidden] * (depth - 1), b) for a, b in pairwise(widths))
+        self.layers = nn.ModuleList(NormedMLP(a, *[hidden] * (depth - 1), b) for a, b in pairwise(widths))
         self.norms = nn.ModuleList(map(BatchNorm, widths[1:-1])) if between else None
 
     def forward(self, x: Tensor, rows: Batch) -> Tensor:

@@ -19,16 +19,16 @@ from gnnlab.packed import Packed
 
 @dataclass(frozen=True)
 class Degree(Encoding):
-    """In- and out-degree, each clamped at `largest` → a vector of width `dim`; their sum (Graphormer, NeurIPS 2021)."""
+    """In- and out-degree, each at most `max_degree` → a vector of width `dim`; their sum (Graphormer, NeurIPS 2021)."""
 
     gives: ClassVar[tuple[str, ...]] = ("degree",)
 
-    largest: int = 64
+    max_degree: int = 64
     dim: int | None = None
 
     def __post_init__(self) -> None:
-        if self.largest < 1:
-            raise UsageError(f"encoding.degree.largest={self.largest} must be at least 1.")
+        if self.max_degree < 1:
+            raise UsageError(f"encoding.degree.max_degree={self.max_degree} must be at least 1.")
 
     def cache_key(self) -> dict:
         return {}
@@ -37,18 +37,18 @@ class Degree(Encoding):
         return {"degree": torch.stack([graphs.rowptr.diff(), graphs.colptr.diff()], 1).float()}
 
     def encoder(self, dim: int) -> nn.Module:
-        return DegreeEncoder(self.largest, dim)
+        return DegreeEncoder(self.max_degree, dim)
 
 
 class DegreeEncoder(nn.Module):
-    """Batch with `degree` [N, 2] → [N, dim]; degrees above `largest` share its vector."""
+    """Batch with `degree` [N, 2] → [N, dim]; degrees above `max_degree` share its vector."""
 
-    def __init__(self, largest: int, dim: int) -> None:
+    def __init__(self, max_degree: int, dim: int) -> None:
         super().__init__()
-        self.largest = largest
-        self.of_in = nn.Embedding(largest + 1, dim)
-        self.of_out = nn.Embedding(largest + 1, dim)
+        self.max_degree = max_degree
+        self.of_in = nn.Embedding(max_degree + 1, dim)
+        self.of_out = nn.Embedding(max_degree + 1, dim)
 
     def forward(self, batch: Batch) -> Tensor:
-        degrees = batch.node["degree"].long().clamp(max=self.largest)
+        degrees = batch.node["degree"].long().clamp(max=self.max_degree)
         return self.of_in(degrees[:, 0]) + self.of_out(degrees[:, 1])

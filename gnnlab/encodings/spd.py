@@ -29,43 +29,43 @@ COLUMN_ELEMENTS = 1 << 20  # of a block of columns of a large graph
 
 @dataclass(frozen=True)
 class SPD(Encoding):
-    """Shares of nodes at distances 1 … `largest` (DE, NeurIPS 2020) → [batch norm →] linear, of width `dim`."""
+    """Shares of nodes at distances 1 … `max_distance` (DE, NeurIPS 2020) → [batch norm →] linear, of width `dim`."""
 
     gives: ClassVar[tuple[str, ...]] = ("spd",)
 
-    largest: int = 10
+    max_distance: int = 10
     dim: int | None = None
     norm: Norm = "batch"
 
     def __post_init__(self) -> None:
-        if self.largest < 1:
-            raise UsageError(f"encoding.spd.largest={self.largest} must be at least 1.")
+        if self.max_distance < 1:
+            raise UsageError(f"encoding.spd.max_distance={self.max_distance} must be at least 1.")
 
     def cache_key(self) -> dict:
-        return {"largest": self.largest}
+        return {"max_distance": self.max_distance}
 
     def precompute(self, graphs: Packed) -> dict[str, Tensor]:
-        return {"spd": by_size(graphs, self.largest + 1, self._dense, self._sparse, "spd")}
+        return {"spd": by_size(graphs, self.max_distance + 1, self._dense, self._sparse, "spd")}
 
     def encoder(self, dim: int) -> nn.Module:
-        return LinearEncoder("spd", self.largest + 1, dim, self.norm)
+        return LinearEncoder("spd", self.max_distance + 1, dim, self.norm)
 
     def _dense(self, adjacency: Tensor) -> Tensor:
         n = adjacency.shape[-1]
         within, reached = torch.eye(n).expand_as(adjacency), [torch.ones(adjacency.shape[:2])]
-        for _ in range(self.largest):
+        for _ in range(self.max_distance):
             within = ((within + within @ adjacency) > 0).float()
             reached.append(within.sum(-1))
         return _shares(torch.stack(reached, -1), n)
 
     def _sparse(self, adjacency: csr_array) -> Tensor:
         n = len(adjacency.indptr) - 1
-        reached = np.ones((n, self.largest + 1), np.float32)
+        reached = np.ones((n, self.max_distance + 1), np.float32)
         step, block = csr_array(adjacency.T), max(1, COLUMN_ELEMENTS // n)
         for first in range(0, n, block):
             nodes = np.arange(first, min(first + block, n))
             within = (np.arange(n)[:, None] == nodes).astype(np.float32)
-            for distance in range(1, self.largest + 1):
+            for distance in range(1, self.max_distance + 1):
                 within = ((within + step @ within) > 0).astype(np.float32)
                 reached[nodes, distance] = within.sum(0)
         return _shares(torch.from_numpy(reached), n)
@@ -76,13 +76,13 @@ def _shares(reached: Tensor, n: int) -> Tensor:
     return torch.cat([reached.diff(dim=-1), n - reached[..., -1:]], -1) / n
 
 
-def distances(batch: Batch, largest: int) -> Tensor:
-    """Steps from i to j, for the pairs (i, j) in the order of `node_pairs`: [P] int64; `largest` + 1 beyond that."""
+def distances(batch: Batch, max_distance: int) -> Tensor:
+    """Steps from i to j, for the pairs (i, j) as in `node_pairs`: [P] int64; beyond that `max_distance` + 1."""
     pairs = node_pairs(batch)
     source, target = pairs.edge_index
     here = batch.place[pairs.batch] == pairs.node["column"]
-    found, within = torch.where(here, 0, largest + 1), here.float()
-    for distance in range(1, largest + 1):
+    found, within = torch.where(here, 0, max_distance + 1), here.float()
+    for distance in range(1, max_distance + 1):
         within = within.index_add(0, source, within[target]).clamp(max=1)
         found = torch.where((within > 0) & (found > distance), distance, found)
     return found

@@ -34,7 +34,7 @@ class Graphormer(nn.Module):
     """Graphormer (Ying et al. 2021): global attention that knows degrees, distances and the edges on shortest paths.
 
     `Batch` to a row of `spec.out_dim` for each graph, node or labelled pair. Encodings are mapped to `hidden_dim`
-    and added to the node features. Degrees from `largest` on share an embedding, distances above `largest_distance` a
+    and added to the node features. Degrees from `max_degree` on share an embedding, distances above `max_distance` a
     bias. `path`: how many edges of a shortest path are read, 0 for none.
     """
 
@@ -48,18 +48,18 @@ class Graphormer(nn.Module):
         num_layers: int = 12,
         num_heads: int = 8,
         dropout: float = 0.1,
-        largest: int = 63,
-        largest_distance: int = 20,
+        max_degree: int = 63,
+        max_distance: int = 20,
         path: int = 5,
     ) -> None:
         super().__init__()
         head_width(hidden_dim, num_heads)
         self.level: Level = spec.level
-        self.largest = largest
+        self.max_degree = max_degree
         self.nodes = NodeEmbedding(spec, hidden_dim, encodings, merge="add")
-        self.centrality = nn.ModuleList(nn.Embedding(largest + 1, hidden_dim) for _ in ("in", "out"))
+        self.centrality = nn.ModuleList(nn.Embedding(max_degree + 1, hidden_dim) for _ in ("in", "out"))
         self.virtual = nn.Parameter(0.02 * torch.randn(hidden_dim))
-        self.bias = PairBias(spec, num_heads, largest_distance, path)
+        self.bias = PairBias(spec, num_heads, max_distance, path)
         self.virtual_bias = nn.Parameter(0.02 * torch.randn(num_heads))
         self.dropout = Dropout(dropout)
         self.layers = nn.ModuleList(GraphormerLayer(hidden_dim, num_heads, dropout) for _ in range(num_layers))
@@ -81,7 +81,7 @@ class Graphormer(nn.Module):
         tokens = batch.once("tokens", Tokens.of)
         x = self.nodes(batch)
         for table, ptr in zip(self.centrality, (batch.rowptr, batch.colptr), strict=True):
-            x = x + table(ptr.diff().clamp(max=self.largest))
+            x = x + table(ptr.diff().clamp(max=self.max_degree))
         x = self.dropout(spread(x, self.virtual, tokens.nodes, tokens.batch.num_nodes))
         bias = spread(self.bias(batch), self.virtual_bias, tokens.pairs, int(pair_ptr(tokens.batch)[-1]))
         for layer in self.layers:

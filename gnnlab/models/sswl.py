@@ -110,12 +110,12 @@ class SSWL(nn.Module):
         return self.head(read(x, batch, self.level, "mean"))
 
 
-def buckets(batch: Batch, largest: int) -> Tensor:
-    """[P]: min(d(v, u), `largest`) of each row (v, u); `largest` + 1 between components."""
+def buckets(batch: Batch, max_distance: int) -> Tensor:
+    """[P]: min(d(v, u), `max_distance`) of each row (v, u); `max_distance` + 1 between components."""
     rows, nowhere = node_pairs(batch), torch.zeros(batch.num_edges, device=batch.ptr.device)
     component = cluster(batch, nowhere, max(1, (batch.max_nodes - 1).bit_length())).levels[-1]
     root = batch.ptr[batch.batch[rows.batch]] + rows.node["column"]
-    return torch.where(component[rows.batch] == component[root], distances(batch, largest - 1), largest + 1)
+    return torch.where(component[rows.batch] == component[root], distances(batch, max_distance - 1), max_distance + 1)
 
 
 class SSWLLayer(nn.Module):

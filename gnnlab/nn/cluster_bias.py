@@ -17,32 +17,32 @@ from gnnlab.nn.hac import Clusters
 
 
 class ClusterBias(nn.Module):
-    """(batch, clusters [N] of each level, nodes depth first [N]) to b; distances above `largest` share a row."""
+    """(batch, clusters [N] of each level, nodes depth first [N]) to b; distances above `max_distance` share a row."""
 
     static_shapes: ClassVar[bool] = False  # how many clusters and pairs there are depends on the batch's values
 
-    def __init__(self, num_heads: int, levels: int, largest: int) -> None:
+    def __init__(self, num_heads: int, levels: int, max_distance: int) -> None:
         super().__init__()
-        self.largest = largest
-        tables = [nn.Embedding(largest + 2, num_heads) for _ in range(levels + 1)]
+        self.max_distance = max_distance
+        tables = [nn.Embedding(max_distance + 2, num_heads) for _ in range(levels + 1)]
         for table in tables:
             nn.init.normal_(table.weight, std=0.02)
         self.tables = nn.ModuleList(tables)
 
     def forward(self, batch: Batch, levels: list[Tensor], order: Tensor) -> Tensor:
-        name = f"cluster distances, {len(levels)}, {self.largest}"
-        found = batch.once(name, lambda batch: cluster_distances(batch, levels, order, self.largest))
+        name = f"cluster distances, {len(levels)}, {self.max_distance}"
+        found = batch.once(name, lambda batch: cluster_distances(batch, levels, order, self.max_distance))
         return torch.stack([table(distance) for table, distance in zip(self.tables, found, strict=True)]).sum(0)
 
 
-def cluster_distances(batch: Batch, levels: list[Tensor], order: Tensor, largest: int) -> tuple[Tensor, ...]:
-    """[P]: how far apart the nodes of each pair are, then their clusters of each level; at most `largest` + 1."""
+def cluster_distances(batch: Batch, levels: list[Tensor], order: Tensor, max_distance: int) -> tuple[Tensor, ...]:
+    """[P]: how far apart the nodes of each pair are, then their clusters of each level; at most `max_distance` + 1."""
     pairs = node_pairs(batch)
     one, other = pairs.batch, batch.ptr[batch.batch[pairs.batch]] + pairs.node["column"]
-    found = [distances(batch, largest)]
+    found = [distances(batch, max_distance)]
     for level in levels:
         clusters = Clusters.of(batch, level, order)
         contracted = clusters.contract(batch)
         column = clusters.own[other] - clusters.ptr[batch.batch[other]]
-        found.append(distances(contracted, largest)[node_pairs(contracted).ptr[clusters.own[one]] + column])
+        found.append(distances(contracted, max_distance)[node_pairs(contracted).ptr[clusters.own[one]] + column])
     return tuple(found)

@@ -6,8 +6,8 @@ path from i to j (the mean over its columns, where its features are categorical)
 
     b_ij = b[φ] + 1/L Σ_{n ≤ L} x_n W_n,   L = min(φ, `path`).
 
-Pairs farther apart than `largest` have no edge term. Of several shortest paths the paper takes any, which depends on
-the numbering of the nodes; here it is the mean over all of them. Edges are followed as given.
+Pairs farther apart than `max_distance` have no edge term. Of several shortest paths the paper takes any, which depends
+on the numbering of the nodes; here it is the mean over all of them. Edges are followed as given.
 Shapes: b [P, H] for the P pairs of `gnnlab.ops.attention`.
 """
 
@@ -41,30 +41,30 @@ class Paths(NamedTuple):
         return values.new_zeros(len(self.distance), values.shape[1]).index_add(0, self.pair, weighted)
 
 
-def shortest_paths(batch: Batch, largest: int) -> Paths:
-    """Those of at most `largest` edges; the distance of other pairs is `largest` + 1."""
-    pairs, distance = node_pairs(batch), distances(batch, largest)
+def shortest_paths(batch: Batch, max_distance: int) -> Paths:
+    """Those of at most `max_distance` edges; the distance of other pairs is `max_distance` + 1."""
+    pairs, distance = node_pairs(batch), distances(batch, max_distance)
     pair, nearer = pairs.edge_index
-    ahead = (distance[pair] == distance[nearer] + 1) & (distance[pair] <= largest)
+    ahead = (distance[pair] == distance[nearer] + 1) & (distance[pair] <= max_distance)
     step = torch.arange(pairs.num_edges, device=pair.device) - pairs.rowptr[nearer]
     edge = (batch.rowptr[pairs.batch[nearer]] + step)[ahead]
     pair, nearer = pair[ahead], nearer[ahead]
     here = (distance == 0).double()
     count = here
-    for _ in range(int(distance.where(distance <= largest, 0).max()) if len(distance) else 0):
+    for _ in range(int(distance.where(distance <= max_distance, 0).max()) if len(distance) else 0):
         count = here.index_add(0, pair, count[nearer])
     return Paths(distance, pair, nearer, edge, count[nearer] / count[pair])
 
 
 class PairBias(nn.Module):
-    """Batch to b [P, H]; `largest`: distances above share one entry; `path`: the edges looked at on a path."""
+    """Batch to b [P, H]; `max_distance`: distances above share one entry; `path`: the edges looked at on a path."""
 
     static_shapes = False
 
-    def __init__(self, spec: GraphSpec, num_heads: int, largest: int, path: int) -> None:
+    def __init__(self, spec: GraphSpec, num_heads: int, max_distance: int, path: int) -> None:
         super().__init__()
-        self.largest = largest
-        self.distance = nn.Embedding(largest + 2, num_heads)
+        self.max_distance = max_distance
+        self.distance = nn.Embedding(max_distance + 2, num_heads)
         nn.init.normal_(self.distance.weight, std=0.02)
         self.edges = None
         if path and spec.edge.kind != "none":
@@ -75,7 +75,8 @@ class PairBias(nn.Module):
             self.places = nn.Parameter(0.02 * torch.randn(path, num_heads, num_heads))
 
     def forward(self, batch: Batch) -> Tensor:
-        paths = batch.once(f"shortest paths, {self.largest}", lambda batch: shortest_paths(batch, self.largest))
+        farthest = self.max_distance
+        paths = batch.once(f"shortest paths, {farthest}", lambda batch: shortest_paths(batch, farthest))
         bias = self.distance(paths.distance)
         if self.edges is None:
             return bias

@@ -16,8 +16,8 @@ def test_in_and_out_degrees_are_counted_apart():
 
 
 def test_high_degrees_share_a_vector():
-    batch = encoded(Degree(largest=3), nx.star_graph(3), nx.star_graph(9))
-    encoder = Degree(largest=3).encoder(5)
+    batch = encoded(Degree(max_degree=3), nx.star_graph(3), nx.star_graph(9))
+    encoder = Degree(max_degree=3).encoder(5)
     out = encoder(batch)
     assert torch.equal(out[0], out[4])
     assert not torch.equal(out[0], out[1])
@@ -25,9 +25,9 @@ def test_high_degrees_share_a_vector():
 
 
 def test_keeps_the_laws():
-    assert_encoding_lawful(Degree(largest=3))
+    assert_encoding_lawful(Degree(max_degree=3))
 
 
 def test_refuses_no_degrees():
     with pytest.raises(UsageError, match="at least"):
-        Degree(largest=0)
+        Degree(max_degree=0)

@@ -14,19 +14,19 @@ from tests.encodings.spectral import SYMMETRIC, pack
 GRAPHS = [*SYMMETRIC, nx.path_graph(9), nx.path_graph(1), nx.gnp_random_graph(20, 0.1, seed=0, directed=True)]
 
 
-def by_definition(graph: nx.Graph, largest: int) -> torch.Tensor:
+def by_definition(graph: nx.Graph, max_distance: int) -> torch.Tensor:
     """[n, n]."""
-    found = torch.full((len(graph), len(graph)), largest + 1)
-    for i, lengths in nx.all_pairs_shortest_path_length(graph, cutoff=largest):
+    found = torch.full((len(graph), len(graph)), max_distance + 1)
+    for i, lengths in nx.all_pairs_shortest_path_length(graph, cutoff=max_distance):
         for j, length in lengths.items():
             found[i, j] = length
     return found
 
 
-@pytest.mark.parametrize("largest", [1, 3, 10])
-def test_distances_of_pairs(largest):
-    expected = torch.cat([by_definition(graph, largest).flatten() for graph in GRAPHS])
-    assert torch.equal(distances(pack(*GRAPHS).batch(), largest), expected)
+@pytest.mark.parametrize("max_distance", [1, 3, 10])
+def test_distances_of_pairs(max_distance):
+    expected = torch.cat([by_definition(graph, max_distance).flatten() for graph in GRAPHS])
+    assert torch.equal(distances(pack(*GRAPHS).batch(), max_distance), expected)
 
 
 @pytest.mark.parametrize("largest_dense", [0, 512])
@@ -46,4 +46,4 @@ def test_keeps_the_laws():
 
 def test_refuses_no_distances():
     with pytest.raises(UsageError, match="at least"):
-        SPD(largest=0)
+        SPD(max_distance=0)

@@ -52,11 +52,11 @@ def graphs() -> Packed:
     return Packed.from_graphs([random[0], graph(torch.cat([ring, ring.flip(0)], 1)), random[1], graph(path)])
 
 
-@pytest.mark.parametrize(("largest", "path"), [(20, 20), (20, 2), (3, 5)])
-def test_bias_is_the_mean_over_all_shortest_paths(largest: int, path: int) -> None:
+@pytest.mark.parametrize(("max_distance", "path"), [(20, 20), (20, 2), (3, 5)])
+def test_bias_is_the_mean_over_all_shortest_paths(max_distance: int, path: int) -> None:
     torch.manual_seed(0)
     batch = graphs().batch()
-    bias = PairBias(SPEC, 2, largest, path).double()
+    bias = PairBias(SPEC, 2, max_distance, path).double()
     assert bias.edges is not None
     edges, found = bias.edges(batch.edge_attr, batch.num_edges), bias(batch)
     pairs = node_pairs(batch)
@@ -64,8 +64,8 @@ def test_bias_is_the_mean_over_all_shortest_paths(largest: int, path: int) -> No
     for pair in range(pairs.num_nodes):
         i = int(pairs.batch[pair])
         j = int(batch.ptr[batch.batch[i]] + pairs.node["column"][pair])
-        ways = [way for way in shortest(batch, i, j) if len(way) <= largest]
-        expected = bias.distance.weight[len(ways[0]) if ways else largest + 1]
+        ways = [way for way in shortest(batch, i, j) if len(way) <= max_distance]
+        expected = bias.distance.weight[len(ways[0]) if ways else max_distance + 1]
         if ways and ways[0]:
             sums = [edges[e] @ w for way in ways for e, w in zip(way, bias.places, strict=False)]
             expected = expected + torch.stack(sums).sum(0) / len(ways) / min(len(ways[0]), path)

@@ -115,7 +115,7 @@ def test_tokens_that_are_nodes_give_gps() -> None:
 
     gsm, gps = (
         GPS(sample_spec("graph"), [], GatedGCN, mixer, Pyramid, 16, 2).eval()
-        for mixer in (partial(Hybrid, tokens="nodes", largest=0), ByHand)
+        for mixer in (partial(Hybrid, tokens="nodes", max_distance=0), ByHand)
     )
     gsm.load_state_dict(gps.state_dict())
     torch.testing.assert_close(gsm(sample().batch()), gps(sample().batch()))

@@ -11,14 +11,14 @@ from gnnlab.spec import GraphSpec
 class Graphormer(Attention):
     """Biased softmax attention (Graphormer, Ying et al. 2021): scores know distances and the edges on shortest paths.
 
-    x [N, dim] to [N, dim]. `largest`: greater distances count as one; `path`: edges looked at on a path, 0 for none.
+    x [N, dim] to [N, dim]. `max_distance`: greater ones count as one; `path`: edges looked at on a path, 0 for none.
     """
 
     def __init__(
-        self, dim: int, spec: GraphSpec, num_heads: int = 4, dropout: float = 0.0, largest: int = 20, path: int = 5
+        self, dim: int, spec: GraphSpec, num_heads: int = 4, dropout: float = 0.0, max_distance: int = 20, path: int = 5
     ) -> None:
         super().__init__(dim, num_heads, dropout)
-        self.bias = PairBias(spec, num_heads, largest, path)
+        self.bias = PairBias(spec, num_heads, max_distance, path)
 
     def forward(self, x: Tensor, batch: Batch, bias: Tensor | None = None) -> Tensor:
         own = self.bias(batch)

@@ -21,7 +21,7 @@ from gnnlab.nn.tokens import Tokens, clusters, tokeniser
 class Hybrid(nn.Module):
     """Mamba over hierarchical tokens, then attention (GSM++, Behrouz et al. 2024): x [N, dim] to [N, dim].
 
-    `largest`: distances of clusters above count as one, 0 for none of them.
+    `max_distance`: distances of clusters above count as one, 0 for none of them.
     """
 
     gives: ClassVar[tuple[str, ...]] = ("heads",)
@@ -33,12 +33,12 @@ class Hybrid(nn.Module):
         levels: int = 3,
         num_heads: int = 4,
         dropout: float = 0.0,
-        largest: int = 8,
+        max_distance: int = 8,
     ) -> None:
         super().__init__()
         self.levels = levels
         self.tokens = tokeniser(dim, tokens, levels)
-        self.bias = ClusterBias(num_heads, levels, largest) if largest else None
+        self.bias = ClusterBias(num_heads, levels, max_distance) if max_distance else None
         self.norm = nn.LayerNorm(dim)
         self.attention = Attention(dim, num_heads, dropout)
 

@@ -1,7 +1,7 @@
 """Long Range Graph Benchmark (Dwivedi et al., NeurIPS 2022): peptides, and superpixels of images.
 
 Read from the raw files of `torch_geometric.datasets.LRGBDataset`: for each split a list of graphs
-(x, edge_attr, edge_index, y). PCQM-Contact is in `gnnlab.datasets.contacts`.
+(x, edge_attr, edge_index, y). PCQM-Contact is in `gnnlab.datasets.pcqm_contact`.
 """
 
 import pickle

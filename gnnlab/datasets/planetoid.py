@@ -25,13 +25,13 @@ class CitationNetwork(RawDataset):
     """One graph of papers, undirected; the task is the field of each paper, metric accuracy.
 
     Nodes and undirected edges: Cora 2,708 and 5,278, CiteSeer 3,327 and 4,552, PubMed 19,717 and 44,324.
-    Features: words; `normalize` divides those of each paper by their sum (Kipf & Welling 2017).
+    Features: words; `normalize_features` divides those of each paper by their sum (Kipf & Welling 2017).
     """
 
     gives: ClassVar[tuple[str, ...]] = ("node_level", "undirected", "one_graph")
 
     name: Name
-    normalize: bool = True
+    normalize_features: bool = True
 
     def spec(self) -> GraphSpec:
         features, classes = SIZES[self.name]
@@ -45,7 +45,7 @@ class CitationNetwork(RawDataset):
     def graph(self, folder: Path) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]:
         """Edges, features, classes and the masks of the public split."""
         data: Any = read_planetoid_data(str(folder), self.name)
-        x = data.x / data.x.sum(1, keepdim=True).clamp(min=1e-9) if self.normalize else data.x
+        x = data.x / data.x.sum(1, keepdim=True).clamp(min=1e-9) if self.normalize_features else data.x
         return data.edge_index, x, data.y, {split: data[f"{split}_mask"] for split in ("train", "val", "test")}
 
 

@@ -1,7 +1,6 @@
 """What every dataset does by itself: caching, and telling its author what is wrong with it."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -32,40 +31,40 @@ class Heir(Own):
     pass
 
 
-def test_every_option_is_part_of_the_key(tmp_path: Path) -> None:
+def test_every_option_is_part_of_the_key(source: DataSource) -> None:
     Own.builds.clear()
     for size in (1, 2, 1):
-        Own(DataSource(str(tmp_path)), size=size).load()
+        Own(source, size=size).load()
     assert Own.builds == ["Own", "Own"]
 
 
-def test_is_built_once_for_each_class(tmp_path: Path) -> None:
+def test_is_built_once_for_each_class(source: DataSource) -> None:
     Own.builds.clear()
     for kind in (Own, Heir, Own, Heir):
-        kind(DataSource(str(tmp_path))).load()
+        kind(source).load()
     assert Own.builds == ["Own", "Heir"]
 
 
-def test_one_of_a_notebook_is_built_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_of_a_notebook_is_built_anew(source: DataSource, monkeypatch: pytest.MonkeyPatch) -> None:
     Own.builds.clear()
     monkeypatch.setattr(Heir, "__module__", "notebook")
     for _ in range(2):
-        Heir(DataSource(str(tmp_path))).load()
+        Heir(source).load()
     assert Own.builds == ["Heir", "Heir"]
 
 
 @pytest.mark.parametrize("gives", [("node_level", "edge_attr"), ("graph_level",), ("graph_level", "edge_atr"), ()])
 def test_what_it_gives_is_held_to_its_spec(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gives: tuple[str, ...]
+    source: DataSource, monkeypatch: pytest.MonkeyPatch, gives: tuple[str, ...]
 ) -> None:
     monkeypatch.setattr(Heir, "gives", gives, raising=False)
     with pytest.raises(UsageError, match=r"Heir.gives is .*, but its spec\(\) says edge_attr, graph_level: name these"):
-        Heir(DataSource(str(tmp_path))).load()
+        Heir(source).load()
 
 
-def test_a_forgotten_method_is_named(tmp_path: Path) -> None:
+def test_a_forgotten_method_is_named(source: DataSource) -> None:
     class Unbuilt(Dataset):
         spec = Own.spec
 
     with pytest.raises(TypeError, match=r"abstract class Unbuilt .*build"):
-        Unbuilt(DataSource(str(tmp_path)))  # pyright: ignore[reportAbstractUsage]
+        Unbuilt(source)  # pyright: ignore[reportAbstractUsage]

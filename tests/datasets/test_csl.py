@@ -1,7 +1,5 @@
 """CSL: exactly the published graphs and folds."""
 
-from pathlib import Path
-
 import pytest
 import torch
 
@@ -46,10 +44,10 @@ def test_each_graph_is_a_renumbered_copy_of_its_class_and_no_two_classes_are_ali
     assert len(copies) == 150
 
 
-def test_folds_are_stratified_disjoint_and_test_every_graph_once(tmp_path: Path) -> None:
+def test_folds_are_stratified_disjoint_and_test_every_graph_once(source: DataSource) -> None:
     tested = []
     for fold in range(CSL.num_folds):
-        splits, spec = CSL(DataSource(str(tmp_path), download=False), fold=fold).load()
+        splits, spec = CSL(source, fold=fold).load()
         graphs = {
             name: [tuple(p.batch(i, i + 1).edge_index[0].tolist()) for i in range(p.num_graphs)]
             for name, p in splits.items()

@@ -13,11 +13,11 @@ from gnnlab.datasets import heterophilous, ogb
 from gnnlab.datasets.benchmarking_gnns import AQSOL, TSP, ImageSuperpixels
 from gnnlab.datasets.bitcoin_otc import BitcoinOTC
 from gnnlab.datasets.code2 import Code2
-from gnnlab.datasets.contacts import Contacts
 from gnnlab.datasets.geom_gcn import GeomGCN
 from gnnlab.datasets.heterophilous import Heterophilous
 from gnnlab.datasets.lrgb import Peptides, Superpixels
 from gnnlab.datasets.ogb import OGBMolecules, OGBNodes, OGBProteins
+from gnnlab.datasets.pcqm_contact import PCQMContact
 from gnnlab.datasets.planetoid import Planetoid, PlanetoidGeomGCN
 from gnnlab.datasets.source import DataSource
 from gnnlab.datasets.tu import TU, TUMolecules
@@ -103,7 +103,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         (TSP, None),
         (OGBProteins, None),
         (Code2, None),
-        (Contacts, None),
+        (PCQMContact, None),
     ],
 )
 def test_files_come_to_lie_where_they_are_read(tmp_path: Path, server: list[str], kind, name) -> None:

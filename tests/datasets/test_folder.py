@@ -23,11 +23,6 @@ NODES = "graph,x_type,x_ring\n0,0,1\n2,2,1\n0,1,0\n1,3,0\n2,0,0\n0,1,1\n"
 EDGES = "graph,source,target,e_length\n0,0,1,0.5\n0,1,0,0.25\n2,0,1,2\n0,2,1,4\n"
 
 
-@pytest.fixture
-def source(tmp_path: Path) -> DataSource:
-    return DataSource(str(tmp_path / "data"), download=False)
-
-
 def write(folder: Path, **tables: str) -> str:
     folder.mkdir(exist_ok=True)
     for name, text in tables.items():

@@ -12,17 +12,12 @@ from torch import Tensor
 from gnnlab.datasets.benchmarking_gnns import AQSOL, TSP, ImageSuperpixels
 from gnnlab.datasets.bitcoin_otc import BitcoinOTC
 from gnnlab.datasets.code2 import END, UNKNOWN, WORDS, Code2, names, numbered
-from gnnlab.datasets.contacts import Contacts
 from gnnlab.datasets.lrgb import Peptides, Superpixels
 from gnnlab.datasets.ogb import MOLECULES, OGBMolecules, OGBNodes, OGBProteins
+from gnnlab.datasets.pcqm_contact import PCQMContact
 from gnnlab.datasets.source import DataSource
 from gnnlab.datasets.tu import SIZES, TU, TUMolecules, stratified_folds
 from gnnlab.errors import UsageError
-
-
-@pytest.fixture
-def source(tmp_path: Path) -> DataSource:
-    return DataSource(str(tmp_path), download=False)
 
 
 def rows(lines) -> str:
@@ -315,7 +310,7 @@ def test_tsp(tmp_path: Path, source: DataSource) -> None:
         TSP(source).load()
 
 
-def test_contacts(tmp_path: Path, source: DataSource) -> None:
+def test_pcqm_contact(tmp_path: Path, source: DataSource) -> None:
     folder = tmp_path / "LRGB/pcqm-contact/raw"
     folder.mkdir(parents=True)
     pairs, labels = torch.tensor([[0, 3, 0, 1], [3, 0, 1, 2]]), torch.tensor([1, 1, 0, 0], dtype=torch.int32)
@@ -324,7 +319,7 @@ def test_contacts(tmp_path: Path, source: DataSource) -> None:
     alone = (*path_graph(2, x[:2], bond[:1], None)[:3], pairs[:, :0], labels[:0])
     for split in ("train", "val", "test"):
         torch.save([(*path, pairs, labels), alone, (*path, pairs, labels)], folder / f"{split}.pt")
-    splits, spec = Contacts(source).load()
+    splits, spec = PCQMContact(source).load()
     assert (spec.level, spec.metric) == ("edge", "mrr")
     train, test = splits["train"].batch(), splits["test"].batch()
     assert train.edge_label_index.tolist() == [[0, 3, 0, 1, 6, 9, 6, 7], [3, 0, 1, 2, 9, 6, 7, 8]]
@@ -334,7 +329,7 @@ def test_contacts(tmp_path: Path, source: DataSource) -> None:
     assert test.y[:, 0].tolist() == [0, 0, 0, 1, 1, 0, 0, 0] * 2
     torch.save([(*path, pairs + 1, labels)], folder / "val.pt")
     with pytest.raises(UsageError, match="Graph 0 has a labelled pair with a node it does not have"):
-        Contacts(source).load()
+        PCQMContact(source).load()
 
 
 def test_bitcoin_ratings_in_windows_of_steps(tmp_path: Path, source: DataSource) -> None:

@@ -1,7 +1,6 @@
 """Properties of generated graphs, against networkx; and the kinds of graphs they are of."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import networkx as nx
 import numpy as np
@@ -11,11 +10,6 @@ import torch
 from gnnlab.datasets.graph_theory import KINDS, GraphProperties, NodeProperties, caterpillar, drawn, moved
 from gnnlab.datasets.source import DataSource
 from gnnlab.packed import Packed
-
-
-@pytest.fixture
-def source(tmp_path: Path) -> DataSource:
-    return DataSource(str(tmp_path), download=False)
 
 
 def graphs_of(packed: Packed):

@@ -16,11 +16,6 @@ from gnnlab.datasets.source import DataSource
 from gnnlab.errors import UsageError
 
 
-@pytest.fixture
-def source(tmp_path: Path) -> DataSource:
-    return DataSource(str(tmp_path), download=False)
-
-
 def write_heterophilous(root: Path, name: str) -> None:
     path = root / "HeterophilousGraphDataset" / name / "raw" / f"{name}.npz"
     path.parent.mkdir(parents=True)
@@ -99,7 +94,7 @@ def test_a_text_cut_short_is_named(tmp_path: Path, source: DataSource, file: str
 
 def test_pubmed(tmp_path: Path, source: DataSource) -> None:
     write_pubmed(tmp_path / "Planetoid/PubMed/raw")
-    splits, spec = Planetoid(source, "PubMed", normalize=False).load()
+    splits, spec = Planetoid(source, "PubMed", normalize_features=False).load()
     assert spec.num_targets == 3
     assert [int(packed.node["mask"].sum()) for packed in splits.values()] == [60, 500, 6]
     graph = splits["test"]

@@ -112,7 +112,7 @@ def test_one_graph_has_the_published_counts_and_splits(source: DataSource, row: 
 
 def test_features_of_papers_add_up_to_one_or_are_counts(source: DataSource) -> None:
     shares = Planetoid(source, "CiteSeer").load()[0]["train"].node["x"]
-    words = Planetoid(source, "CiteSeer", normalize=False).load()[0]["train"].node["x"]
+    words = Planetoid(source, "CiteSeer", normalize_features=False).load()[0]["train"].node["x"]
     torch.testing.assert_close(shares.sum(1), (words.sum(1) > 0).float())
     assert (words.sum(1) == 0).sum() == 15, "papers that the original files leave out"
 

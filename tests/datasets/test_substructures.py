@@ -2,7 +2,6 @@
 
 from itertools import combinations, permutations
 from math import comb
-from pathlib import Path
 
 import networkx as nx
 import numpy as np
@@ -66,8 +65,8 @@ def test_random_graphs_are_regular_ones_less_as_many_edges_as_nodes() -> None:
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
-def test_targets_are_counts_over_one_deviation(tmp_path: Path, pattern) -> None:
-    splits, _ = CountSubstructures(DataSource(str(tmp_path)), pattern, num_graphs=60).load()
+def test_targets_are_counts_over_one_deviation(source: DataSource, pattern) -> None:
+    splits, _ = CountSubstructures(source, pattern, num_graphs=60).load()
     assert [packed.num_graphs for packed in splits.values()] == [18, 12, 30]
     target, number = [], []
     for packed in splits.values():
@@ -79,8 +78,8 @@ def test_targets_are_counts_over_one_deviation(tmp_path: Path, pattern) -> None:
     torch.testing.assert_close(target, number / number.std(), rtol=1e-5, atol=1e-5)
 
 
-def test_cycles_are_of_the_length_asked_for_or_of_another(tmp_path: Path) -> None:
-    splits, _ = Cycles(DataSource(str(tmp_path)), length=5, nodes=20, num_train=40, num_val=4, num_test=4).load()
+def test_cycles_are_of_the_length_asked_for_or_of_another(source: DataSource) -> None:
+    splits, _ = Cycles(source, length=5, nodes=20, num_train=40, num_val=4, num_test=4).load()
     train = splits["train"]
     for i in range(40):
         graph = nx.Graph(train.batch(i, i + 1).edge_index.T.tolist())

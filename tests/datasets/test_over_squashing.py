@@ -1,20 +1,13 @@
-"""Generated long-range tasks: the published trees, rings and lollipops."""
-
-from pathlib import Path
+"""Generated tasks of over-squashing: the published trees, rings and lollipops."""
 
 import networkx as nx
 import pytest
 import torch
 
-from gnnlab.datasets.long_range import RingTransfer, TreeNeighboursMatch, lollipop, ring
+from gnnlab.datasets.over_squashing import RingTransfer, TreeNeighboursMatch, lollipop, ring
 from gnnlab.datasets.source import DataSource
 from gnnlab.errors import UsageError
 from gnnlab.packed import Packed
-
-
-@pytest.fixture
-def source(tmp_path: Path) -> DataSource:
-    return DataSource(str(tmp_path), download=False)
 
 
 def graph_of(edges: torch.Tensor) -> nx.Graph:

@@ -1,4 +1,4 @@
-"""Generated tasks that one node solves with what a distant node knows; that node alone counts, by its `mask`."""
+"""Over-squashing: generated tasks in which one node needs what a distant one knows; it alone counts, by its `mask`."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal

@@ -20,7 +20,7 @@ from gnnlab.spec import GraphSpec
 
 
 @dataclass(frozen=True)
-class Contacts(RawDataset):
+class PCQMContact(RawDataset):
     """Molecules and the pairs of their atoms that touch: PCQM-Contact (LRGB; Dwivedi et al., NeurIPS 2022).
 
     529,434 of some 30 atoms, split 90/5/5 %, with OGB's features. A contact: two atoms, five bonds apart at least, that

@@ -7,8 +7,8 @@ from torch.testing import assert_close
 
 from gnnlab.aggregation.ball_sizes import DRAWS, WORDS, ball_sizes
 from gnnlab.batch import Batch
-from gnnlab.packed import Packed
 from gnnlab.testing import sample
+from tests.graphs import one_graph
 
 
 def searched(batch: Batch, hops: int) -> torch.Tensor:
@@ -25,14 +25,14 @@ def test_counts_are_those_of_a_search() -> None:
 
 def test_of_a_directed_graph() -> None:
     edges = torch.randint(50, (2, 90), generator=torch.Generator().manual_seed(0)).unique(dim=1)
-    batch = Packed.from_tensors(torch.tensor([50]), torch.tensor([edges.shape[1]]), edges).batch()
+    batch = one_graph(50, edges).batch()
     assert_close(ball_sizes(batch, 6), searched(batch, 6))
 
 
 def test_of_more_nodes_than_are_looked_at_in_one_go() -> None:
     nodes = 64 * WORDS * 2 + 100
     path = torch.stack([torch.arange(nodes - 1), torch.arange(1, nodes)])
-    batch = Packed.from_tensors(torch.tensor([nodes]), torch.tensor([nodes - 1]), path).batch()
+    batch = one_graph(nodes, path).batch()
     wanted = torch.stack([torch.arange(1, nodes + 1).clamp(max=hop + 1) for hop in range(1, 5)])
     assert_close(ball_sizes(batch, 4), wanted.double())
 
@@ -54,5 +54,5 @@ def test_a_graph_is_seen_by_itself(exact: int) -> None:
 
 def test_without_nodes_or_edges() -> None:
     none = torch.zeros(2, 0, dtype=torch.long)
-    assert ball_sizes(Packed.from_tensors(torch.tensor([3]), torch.tensor([0]), none).batch(), 2).eq(1).all()
-    assert ball_sizes(Packed.from_tensors(torch.tensor([0]), torch.tensor([0]), none).batch(), 2).shape == (2, 0)
+    assert ball_sizes(one_graph(3, none).batch(), 2).eq(1).all()
+    assert ball_sizes(one_graph(0, none).batch(), 2).shape == (2, 0)

@@ -7,12 +7,12 @@ from torch.testing import assert_close
 
 from gnnlab.aggregation.hop_scores import depths, hop_scores, released_scores
 from gnnlab.batch import Batch
-from gnnlab.packed import Packed
 from gnnlab.testing import sample
+from tests.graphs import one_graph
 
 
 def batch_of(num_nodes: int, edges: Tensor) -> Batch:
-    return Packed.from_tensors(torch.tensor([num_nodes]), torch.tensor([edges.shape[1]]), edges).batch()
+    return one_graph(num_nodes, edges).batch()
 
 
 def ring(num_nodes: int) -> Batch:

@@ -3,11 +3,10 @@
 import networkx as nx
 import torch
 from torch import Tensor, nn
-from torch_geometric.utils import from_networkx
 
 from gnnlab.batch import Batch
 from gnnlab.encodings import Encoding
-from gnnlab.packed import Packed
+from tests.graphs import pack
 
 SYMMETRIC = [
     nx.cycle_graph(6),
@@ -17,10 +16,6 @@ SYMMETRIC = [
     nx.petersen_graph(),
     nx.empty_graph(3),
 ]
-
-
-def pack(*graphs: nx.Graph) -> Packed:
-    return Packed.from_graphs([from_networkx(graph) for graph in graphs])
 
 
 def encoded(encoding: Encoding, *graphs: nx.Graph, dtype: torch.dtype = torch.float64) -> Batch:

@@ -9,7 +9,8 @@ from gnnlab.encodings.basisnet import BasisNet, IGNLayer
 from gnnlab.encodings.columns import node_pairs
 from gnnlab.errors import UsageError
 from gnnlab.testing import assert_padding_changes_nothing, sample
-from tests.encodings.spectral import SYMMETRIC, another_basis, encoded, pack, settled
+from tests.encodings.spectral import SYMMETRIC, another_basis, encoded, settled
+from tests.graphs import pack
 
 
 def small(**options) -> BasisNet:

@@ -9,7 +9,7 @@ from gnnlab.encodings.columns import columns, node_pairs
 from gnnlab.ops import pool, propagate
 from gnnlab.ops.attention import pair_ptr
 from gnnlab.padding import Size, pad
-from tests.encodings.spectral import pack
+from tests.graphs import pack
 
 GRAPHS = [nx.DiGraph([(0, 1), (0, 1), (2, 1), (3, 3)]), nx.path_graph(1), nx.cycle_graph(5), nx.empty_graph(2)]
 

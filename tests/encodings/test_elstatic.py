@@ -6,7 +6,8 @@ from torch.testing import assert_close
 
 from gnnlab.encodings.elstatic import Elstatic
 from gnnlab.testing import assert_encoding_lawful
-from tests.encodings.spectral import SYMMETRIC, pack
+from tests.encodings.spectral import SYMMETRIC
+from tests.graphs import pack
 
 
 def elstatic(*graphs: nx.Graph) -> torch.Tensor:

@@ -9,7 +9,8 @@ from gnnlab.encodings import hkdiag as module
 from gnnlab.encodings.hkdiag import HKdiag
 from gnnlab.errors import UsageError
 from gnnlab.testing import assert_encoding_lawful
-from tests.encodings.spectral import SYMMETRIC, pack
+from tests.encodings.spectral import SYMMETRIC
+from tests.graphs import pack
 
 TIMES = torch.arange(1, 6)
 

@@ -5,15 +5,14 @@ import math
 import networkx as nx
 import pytest
 import torch
-from torch_geometric.utils import from_networkx
 
 from gnnlab import compose
 from gnnlab.batch import Batch
 from gnnlab.encodings import dense
 from gnnlab.encodings.lappe import LapPE
 from gnnlab.ops import backend
-from gnnlab.packed import Packed
 from gnnlab.testing import assert_encoding_lawful
+from tests.graphs import pack
 
 LAPLACIANS = ["none", "sym", "rw"]
 NETS = ["deepset", "transformer", "linear"]
@@ -35,10 +34,6 @@ def _served_by(request: pytest.FixtureRequest):
     """The kernel, where there is a compiler, and LAPACK."""
     with backend.using(request.param):
         yield
-
-
-def pack(*graphs: nx.Graph) -> Packed:
-    return Packed.from_graphs([from_networkx(graph) for graph in graphs])
 
 
 def lappe(*graphs: nx.Graph, **options) -> tuple[torch.Tensor, torch.Tensor]:

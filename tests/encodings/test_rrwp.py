@@ -9,7 +9,8 @@ from gnnlab.encodings.rrwp import RRWP, relative_walks
 from gnnlab.encodings.rwse import RWSE
 from gnnlab.errors import UsageError
 from gnnlab.testing import assert_encoding_lawful
-from tests.encodings.spectral import SYMMETRIC, encoded, pack
+from tests.encodings.spectral import SYMMETRIC, encoded
+from tests.graphs import pack
 
 GRAPHS = [*SYMMETRIC, nx.path_graph(1), nx.gnp_random_graph(30, 0.1, seed=0)]
 

@@ -3,13 +3,12 @@
 import networkx as nx
 import pytest
 import torch
-from torch_geometric.utils import from_networkx
 
 from gnnlab.encodings import dense
 from gnnlab.encodings.rwse import RWSE
 from gnnlab.errors import UsageError
 from gnnlab.ops import backend
-from gnnlab.packed import Packed
+from tests.graphs import pack
 
 
 @pytest.fixture(autouse=True, params=["auto", "reference"])
@@ -17,10 +16,6 @@ def _served_by(request: pytest.FixtureRequest):
     """The kernel, where there is a compiler, and plain torch."""
     with backend.using(request.param):
         yield
-
-
-def pack(*graphs: nx.Graph) -> Packed:
-    return Packed.from_graphs([from_networkx(graph) for graph in graphs])
 
 
 def rwse(*graphs: nx.Graph, steps: int = 20) -> torch.Tensor:

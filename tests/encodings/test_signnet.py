@@ -8,7 +8,8 @@ from torch.testing import assert_close
 from gnnlab.encodings.lappe import LapPE
 from gnnlab.encodings.signnet import SignNet
 from gnnlab.testing import assert_encoding_lawful, assert_padding_changes_nothing, sample
-from tests.encodings.spectral import SYMMETRIC, encoded, pack, replaced, settled
+from tests.encodings.spectral import SYMMETRIC, encoded, replaced, settled
+from tests.graphs import pack
 
 NETS = ["mlp", "deepset"]
 

@@ -9,7 +9,8 @@ from gnnlab.encodings import dense
 from gnnlab.encodings.spd import SPD, distances
 from gnnlab.errors import UsageError
 from gnnlab.testing import assert_encoding_lawful
-from tests.encodings.spectral import SYMMETRIC, pack
+from tests.encodings.spectral import SYMMETRIC
+from tests.graphs import pack
 
 GRAPHS = [*SYMMETRIC, nx.path_graph(9), nx.path_graph(1), nx.gnp_random_graph(20, 0.1, seed=0, directed=True)]
 

@@ -9,7 +9,8 @@ from gnnlab.encodings.spe import SPE, SPEEncoder
 from gnnlab.errors import UsageError
 from gnnlab.padding import Size, pad
 from gnnlab.testing import assert_encoding_lawful, assert_padding_changes_nothing, sample
-from tests.encodings.spectral import SYMMETRIC, another_basis, encoded, orthonormal, pack, replaced, settled
+from tests.encodings.spectral import SYMMETRIC, another_basis, encoded, orthonormal, replaced, settled
+from tests.graphs import pack
 
 PHIS = ["mlp", "deepsets", "one"]
 

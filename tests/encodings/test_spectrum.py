@@ -13,7 +13,8 @@ from gnnlab.encodings.spe import SPE
 from gnnlab.encodings.spectrum import decompose
 from gnnlab.errors import UsageError
 from gnnlab.ops import backend, eigenpairs
-from tests.encodings.spectral import SYMMETRIC, pack
+from tests.encodings.spectral import SYMMETRIC
+from tests.graphs import pack
 
 
 @pytest.fixture(autouse=True, params=["auto", "reference"])

@@ -7,15 +7,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 from torch.testing import assert_close
-from torch_geometric.data import Data
 
 from gnnlab.batch import Batch
 from gnnlab.errors import UsageError
 from gnnlab.models.graph_transformer import GraphTransformer, GraphTransformerLayer
 from gnnlab.nn.edge_attention import EdgeAttention
 from gnnlab.nn.head import Pyramid
-from gnnlab.packed import Packed
 from gnnlab.testing import sample, sample_spec
+from tests.graphs import one_graph
 
 BATCH = sample().batch()
 
@@ -51,7 +50,7 @@ def test_attention_is_the_formula_node_by_node(size: float) -> None:
 def test_on_a_complete_graph_with_edges_of_one_it_is_softmax_attention() -> None:
     n, heads, width = 9, 2, 4
     pairs = torch.ones(n, n).nonzero().T
-    batch = Packed.from_graphs([Data(edge_index=pairs, num_nodes=n)]).batch()
+    batch = one_graph(n, pairs).batch()
     attention = EdgeAttention(heads * width, heads, edges=False).double()
     x, _ = states(batch, heads * width, 0.5)
     query, key, value = (

@@ -3,7 +3,6 @@
 import pytest
 import torch
 from torch import Tensor
-from torch_geometric.data import Data
 from torch_geometric.nn import GATConv, GATv2Conv
 
 from gnnlab.errors import UsageError
@@ -13,6 +12,7 @@ from gnnlab.nn.conv.loops import add_loops
 from gnnlab.packed import Packed
 from gnnlab.padding import Size, pad
 from gnnlab.testing import sample
+from tests.graphs import one_graph
 
 BATCH = sample().batch()
 ONES = torch.ones(BATCH.num_edges, dtype=torch.float64)
@@ -65,9 +65,9 @@ def test_weights_of_attention_sum_to_one(kind: type) -> None:
 def test_a_weight_of_two_is_an_edge_twice(kind: type) -> None:
     conv, x, e = kind(8, 2).double(), X[:4], E[:4]
     edges = torch.tensor([[1, 2, 3], [0, 0, 0]])
-    once, twice = Packed.from_graphs([Data(edge_index=edges, num_nodes=4)]).batch(), edges[:, [0, 1, 1, 2]]
+    once, twice = one_graph(4, edges).batch(), edges[:, [0, 1, 1, 2]]
     weight = torch.tensor([1.0, 2.0, 1.0], dtype=torch.float64)
-    expected, _ = conv(x, e[[0, 1, 1, 2]], Packed.from_graphs([Data(edge_index=twice, num_nodes=4)]).batch())
+    expected, _ = conv(x, e[[0, 1, 1, 2]], one_graph(4, twice).batch())
     torch.testing.assert_close(conv(x, e[:3], once, weight)[0], expected)
 
 

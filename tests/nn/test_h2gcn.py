@@ -10,6 +10,7 @@ from torch_geometric.data import Data
 from gnnlab.nn.conv.h2gcn import H2GCN, TwoHops
 from gnnlab.packed import Packed
 from gnnlab.testing import sample
+from tests.graphs import one_graph
 
 BATCH = sample().batch()
 
@@ -47,7 +48,7 @@ def test_it_is_the_dense_formula(rounds: int, weighted: bool) -> None:
 
 def test_a_weight_opens_a_pair_as_much_as_it_closes_an_edge() -> None:
     """A triangle 0 → 1 → 2 with 0 → 2 half there: 0 is half one step, and half two steps, away from 2."""
-    batch = Packed.from_graphs([Data(edge_index=torch.tensor([[0, 1, 0], [1, 2, 2]]), num_nodes=3)]).batch()
+    batch = one_graph(3, torch.tensor([[0, 1, 0], [1, 2, 2]])).batch()
     hops = TwoHops.of(batch)
     assert hops.pairs.edge_index.T.tolist() == [[0, 2]]
     edge_weight = torch.tensor([1.0 if pair != [0, 2] else 0.5 for pair in batch.edge_index.T.tolist()])

@@ -13,6 +13,7 @@ from gnnlab.nn.mixer.mamba import S6, Mamba, Sequences
 from gnnlab.nn.order import by_degree, inverse, lexsort
 from gnnlab.packed import Packed
 from gnnlab.testing import graphs_of_all_kinds, permuted, sample
+from tests.graphs import one_graph
 
 
 @pytest.fixture
@@ -111,7 +112,7 @@ def test_distinct_keys_make_it_permutation_equivariant() -> None:
     torch.manual_seed(0)
     target = torch.arange(12).repeat_interleave(torch.arange(12))
     edges = torch.stack([torch.randint(12, (len(target),)), target])
-    graphs = Packed.from_tensors(torch.tensor([12]), torch.tensor([len(target)]), edges)
+    graphs = one_graph(12, edges)
     moved, order = permuted(graphs)
     assert not torch.equal(order, torch.arange(12))
     mixer, x = Mamba(8).double().eval(), torch.randn(12, 8, dtype=torch.float64)

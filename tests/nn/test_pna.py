@@ -6,13 +6,12 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import Tensor
-from torch_geometric.data import Data
 from torch_geometric.nn import PNAConv
 
 from gnnlab.errors import UsageError
 from gnnlab.nn.conv.pna import PNA, mean_log_degree
-from gnnlab.packed import Packed
 from gnnlab.testing import sample, sample_spec
+from tests.graphs import one_graph
 
 BATCH = sample().batch()
 DEGREES = tuple(torch.bincount(BATCH.rowptr.diff()).tolist())
@@ -77,7 +76,7 @@ def test_the_deviation_is_that_of_the_messages() -> None:
 
 def test_the_two_scalers_are_inverse_and_1_on_a_regular_graph() -> None:
     ring = torch.stack([torch.arange(7), torch.arange(7).roll(1)])
-    batch = Packed.from_graphs([Data(edge_index=ring, num_nodes=7)]).batch()
+    batch = one_graph(7, ring).batch()
     assert mean_log_degree((0, 7)) == math.log(2)
     conv = PNA(6, replace(SPEC, in_degrees=(0, 7))).double()
     plain, _ = conv(X[:7], E[:7], batch)
@@ -101,9 +100,9 @@ def test_a_node_without_neighbours_keeps_its_own_term() -> None:
 
 def test_a_weight_of_two_is_an_edge_twice() -> None:
     conv, edges = PNA(6, SPEC).double(), torch.tensor([[1, 2, 3], [0, 0, 0]])
-    once, twice = Packed.from_graphs([Data(edge_index=edges, num_nodes=4)]).batch(), edges[:, [0, 1, 1, 2]]
+    once, twice = one_graph(4, edges).batch(), edges[:, [0, 1, 1, 2]]
     weight = torch.tensor([1.0, 2.0, 1.0], dtype=torch.float64)
-    expected, _ = conv(X[:4], E[[0, 1, 1, 2]], Packed.from_graphs([Data(edge_index=twice, num_nodes=4)]).batch())
+    expected, _ = conv(X[:4], E[[0, 1, 1, 2]], one_graph(4, twice).batch())
     torch.testing.assert_close(conv(X[:4], E[:3], once, weight)[0], expected)
 
 

@@ -1,7 +1,6 @@
 """The convs that take several steps of GCN's propagation are PyG's, and what they tend to."""
 
 import torch
-from torch_geometric.data import Data
 from torch_geometric.nn import APPNP as PyGAPPNP
 from torch_geometric.nn import GCN2Conv, MixHopConv
 
@@ -10,8 +9,8 @@ from gnnlab.nn.conv.gcn import GCN, normalised
 from gnnlab.nn.conv.gcnii import GCNII
 from gnnlab.nn.conv.mixhop import MixHop
 from gnnlab.ops import propagate
-from gnnlab.packed import Packed
 from gnnlab.testing import sample
+from tests.graphs import one_graph
 
 BATCH = sample().batch()
 X = torch.randn(BATCH.num_nodes, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -53,7 +52,7 @@ def test_gcnii_equals_pyg() -> None:
 def test_a_deep_gcnii_tells_nodes_apart_where_plain_propagation_leaves_one_vector() -> None:
     """On a ring of 7: the second singular value of the states beside the first."""
     ring = torch.stack([torch.arange(7), torch.arange(7).roll(1)])
-    batch = Packed.from_graphs([Data(edge_index=torch.cat([ring, ring.flip(0)], 1), num_nodes=7)]).batch()
+    batch = one_graph(7, torch.cat([ring, ring.flip(0)], 1)).batch()
     torch.manual_seed(0)
     weight, root = normalised(batch, None, X.dtype)
     deep, plain = GCNII(6, 64).double()(X[:7].abs(), None, batch)[0], X[:7].abs()

@@ -4,13 +4,12 @@ import networkx as nx
 import pytest
 import torch
 from torch import Tensor
-from torch_geometric.data import Data
-from torch_geometric.utils import from_networkx
 
 from gnnlab.encodings.dense import adjacency, without_directions
 from gnnlab.encodings.laplacian import Laplacian, dense_eigenpairs
 from gnnlab.ops import backend, eigenpairs
 from gnnlab.packed import Packed
+from tests.graphs import pack
 from tests.ops.parity import needs_kernels
 
 FAMILIES = {
@@ -40,10 +39,6 @@ FAMILIES = {
 def _needs_a_kernel():
     needs_kernels()
     assert eigenpairs.is_fused()
-
-
-def pack(*graphs: nx.Graph) -> Packed:
-    return Packed.from_graphs([Data(edge_index=from_networkx(g).edge_index, num_nodes=len(g)) for g in graphs])
 
 
 def expected(graph: Packed, laplacian: Laplacian) -> tuple[Tensor, Tensor]:

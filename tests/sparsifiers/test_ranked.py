@@ -18,6 +18,7 @@ from gnnlab.sparsifiers.spanning_forest import SpanningForest, forest
 from gnnlab.sparsifiers.undirected import pairs, strongest
 from gnnlab.testing import sample
 from gnnlab.trainer.phase import Phase
+from tests.graphs import one_graph
 from tests.sparsifiers.parts import make, ranked_names
 
 KEEPS = (0.9, 0.5, 0.2)
@@ -87,7 +88,7 @@ def test_a_pair_is_drawn_once(name: str) -> None:
 def test_the_share_of_many_pairs_is_counted_in_double_precision() -> None:
     """0.999 · 33001 = 32967.999 pairs go, which float32 takes for 32968."""
     chain = torch.stack([torch.arange(33001), torch.arange(1, 33002)])
-    graphs = Packed.from_tensors(torch.tensor([33002]), torch.tensor([33001]), chain)
+    graphs = one_graph(33002, chain)
     assert int(strongest(torch.rand(33001), graphs, 0.001).sum()) == 33001 - 32967
 
 
@@ -99,7 +100,7 @@ def test_a_share_that_cannot_be_is_refused(keep: float) -> None:
 
 def test_self_loops_stay_and_directed_edges_are_pairs_of_their_own() -> None:
     index = torch.tensor([[0, 0, 1, 2, 3, 1], [0, 1, 2, 3, 0, 1]])
-    graphs = Packed.from_tensors(torch.tensor([4]), torch.tensor([6]), index)
+    graphs = one_graph(4, index)
     left = make("teddy", 0.5).shrunk(graphs)
     assert {(0, 0), (1, 1)} <= ends(left)
     assert left.num_edges == 2 + 2
@@ -176,5 +177,5 @@ def test_solves_that_stop_early_are_told_once(
 def test_bridges_stay_first() -> None:
     barbell = torch.tensor([[0, 0, 1, 2, 3, 3, 4], [1, 2, 2, 3, 4, 5, 5]])
     both = torch.cat([barbell, barbell.flip(0)], 1)
-    graphs = Packed.from_tensors(torch.tensor([6]), torch.tensor([14]), both)
+    graphs = one_graph(6, both)
     assert (2, 3) in ends(EffectiveResistance(0.15).shrunk(graphs))

@@ -11,6 +11,7 @@ from gnnlab.sparsifiers.degree import Degree
 from gnnlab.sparsifiers.teddy import Teddy, teddy_scores
 from gnnlab.sparsifiers.undirected import strongest
 from gnnlab.testing import permuted, sample, sample_spec
+from tests.graphs import one_graph
 
 Pairs = list[tuple[int, int]]
 BARBELL: Pairs = [(0, 1), (0, 2), (1, 2), (2, 3), (3, 4), (3, 5), (4, 5)]
@@ -24,7 +25,7 @@ def edges(pairs: Pairs) -> Tensor:
 
 def graph(pairs: Pairs, num_nodes: int) -> Packed:
     index = edges(pairs)
-    return Packed.from_tensors(torch.tensor([num_nodes]), torch.tensor([index.shape[1]]), index)
+    return one_graph(num_nodes, index)
 
 
 def score_of(pairs: Pairs, num_nodes: int) -> dict[tuple[int, int], float]:

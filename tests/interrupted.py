@@ -1,7 +1,8 @@
-"""Runs on tiny data, stopped at any step and resumed: for whatever method a config asks for."""
+"""Runs stopped at any step and resumed, and tiny data for them: for whatever method a config asks for."""
 
 import signal
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from gnnlab import compose, prepare
 from gnnlab.config import build
 from gnnlab.prepared import Prepared
-from gnnlab.trainer import FitResult
+from gnnlab.trainer import FitResult, Phase
 from gnnlab.trainer.signals import Interrupted
 
 QUICK = (
@@ -40,18 +41,23 @@ def tiny(folder: Path, dataset: str, *overrides: str) -> DictConfig:
     return compose(f"dataset={dataset}", *QUICK, *places, *overrides, config_dir=conf.parent)
 
 
-def fit(cfg: DictConfig, folder: Path, stop: int = -1, resume: bool = False) -> tuple[Prepared, FitResult]:
-    """Train as `cfg` says, stopped by a signal after step number `stop` of the run."""
-    made, count = prepare(cfg), [0]
+def stopped(phases: Sequence[Phase], stop: int) -> list[Phase]:
+    """`phases`, in which a signal comes after step number `stop` of all."""
+    taken = count(1)
 
-    def raise_at(model: nn.Module, step: int) -> None:
-        count[0] += 1
-        if count[0] == stop:
+    def end(model: nn.Module, step: int) -> None:
+        if next(taken) == stop:
             signal.raise_signal(signal.SIGTERM)
 
-    phases = [phase.also(on_step_end=raise_at) for phase in made.phases]
+    return [phase.also(on_step_end=end) for phase in phases]
+
+
+def fit(cfg: DictConfig, folder: Path, stop: int = -1, resume: bool = False) -> tuple[Prepared, FitResult]:
+    """Train as `cfg` says, stopped by a signal after step number `stop` of the run."""
+    made = prepare(cfg)
     folder.mkdir(exist_ok=True)
-    parts = (build(cfg.optimizer), build(cfg.scheduler), [], folder, phases)
+    loggers = [build(section)(folder=folder) for section in cfg.logger.values()]
+    parts = (build(cfg.optimizer), build(cfg.scheduler), loggers, folder, stopped(made.phases, stop))
     return made, build(cfg.trainer).fit(made.model, made.task, made.loaders, *parts, resume=resume)
 
 
@@ -69,6 +75,7 @@ def assert_resumes(cfg: DictConfig, folder: Path, stops: Sequence[int]) -> None:
         assert (resumed.history, resumed.test) == (result.history, result.test), f"step {stop}"
         found = weights_of(parts)
         assert all(torch.equal(value, found[name]) for name, value in weights_of(whole).items()), f"step {stop}"
+        assert_same_run(folder / f"parts{stop}", folder / "whole")
 
 
 def assert_same_run(one: Path, other: Path) -> None:

@@ -1,16 +1,15 @@
-"""The small graph as a dataset to choose, and trainings of it that can be stopped."""
+"""The small graph as a dataset to choose, and trainings of it."""
 
-import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from omegaconf import DictConfig
 
-from gnnlab import compose, prepare
-from gnnlab.config import build
+from gnnlab import compose
 from gnnlab.prepared import Prepared
 from gnnlab.trainer.state import FitResult
+from tests import interrupted
 
 QUICK = """
 model=mpnn model/conv=gcn model/head=flat model.hidden_dim=8 model.num_layers=3 model.dropout=0.2
@@ -30,20 +29,6 @@ def composed(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., DictConf
 
 
 @pytest.fixture
-def fit(composed: Callable[..., DictConfig], tmp_path: Path) -> Callable[..., tuple[Prepared, FitResult, Path]]:
-    """Trains in the folder of that name; `stop`: a phase and the step of it after which a signal comes."""
-
-    def fit(name: str, *overrides: str, stop: tuple[int, int] | None = None, resume: bool = False):
-        cfg, folder = composed(*overrides), tmp_path / name
-        folder.mkdir(exist_ok=True)
-        made = prepare(cfg)
-        if stop:
-            phase, at = stop
-            made.phases[phase] = made.phases[phase].also(
-                on_step_end=lambda model, step: signal.raise_signal(signal.SIGTERM) if step == at else None
-            )
-        loggers = [build(section)(folder=folder) for section in cfg.logger.values()]
-        parts = made.model, made.task, made.loaders, build(cfg.optimizer), build(cfg.scheduler), loggers, folder
-        return made, build(cfg.trainer).fit(*parts, made.phases, resume=resume), folder
-
-    return fit
+def fit(composed: Callable[..., DictConfig], tmp_path: Path) -> Callable[..., tuple[Prepared, FitResult]]:
+    """Trains in the folder of that name."""
+    return lambda name, *overrides: interrupted.fit(composed(*overrides), tmp_path / name)

@@ -1,14 +1,16 @@
 """DropEdge removes as many edges as it says, afresh for each layer or once for all, in training alone."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from gnnlab import prepare
 from gnnlab.aggregation.dropedge import DropEdge
-from gnnlab.errors import RunStopped, UsageError
+from gnnlab.errors import UsageError
 from gnnlab.nn.gate import full
 from gnnlab.testing import sample
-from tests.interrupted import assert_same_run
+from tests.interrupted import assert_resumes
 
 X = torch.zeros(1)
 
@@ -45,12 +47,8 @@ def test_a_dropped_edge_carries_nothing(composed) -> None:
     torch.testing.assert_close(dropped, made.model(graphs.keep_edges(kept).batch()))
 
 
-def test_resumed_in_the_middle(fit) -> None:
-    whole = fit("whole", "aggregation=dropedge")
-    with pytest.raises(RunStopped):
-        fit("parts", "aggregation=dropedge", stop=(0, 2))
-    fit("parts", "aggregation=dropedge", resume=True)
-    assert_same_run(whole[2].parent / "parts", whole[2])
+def test_resumed_in_the_middle(composed, tmp_path: Path) -> None:
+    assert_resumes(composed("aggregation=dropedge"), tmp_path, stops=[2])
 
 
 @pytest.mark.parametrize("rate", [-0.1, 1.0])

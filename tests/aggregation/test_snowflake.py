@@ -13,7 +13,7 @@ from gnnlab.aggregation.snowflake import Snowflake
 from gnnlab.aggregation.snowflake_figure import field
 from gnnlab.batch import Batch
 from gnnlab.config import build
-from gnnlab.errors import RunStopped, UsageError
+from gnnlab.errors import UsageError
 from gnnlab.testing import (
     assert_batch_independent,
     assert_finite_with_gradients,
@@ -23,7 +23,7 @@ from gnnlab.testing import (
     sample_spec,
 )
 from gnnlab.verify import verify
-from tests.interrupted import assert_same_run
+from tests.interrupted import assert_resumes
 
 
 def gated(beta: float, layers: int = 4, released: bool = False) -> nn.Module:
@@ -120,49 +120,33 @@ def test_the_task_trains_the_predictor() -> None:
     assert all(parameter.grad is not None and parameter.grad.any() for parameter in model.aggregation.parameters())
 
 
-def test_beta_0_is_the_plain_backbone(fit) -> None:
+def test_beta_0_is_the_plain_backbone(fit, tmp_path: Path) -> None:
     """To the bit: the same initial weights, the same steps, the same best weights."""
-    _, plain, one = fit("plain", "model.dropout=0")
-    made, snow, other = fit("snow", "model.dropout=0", "aggregation=snowflake", "aggregation.beta=0")
+    _, plain = fit("plain", "model.dropout=0")
+    made, snow = fit("snow", "model.dropout=0", "aggregation=snowflake", "aggregation.beta=0")
     assert [phase.name for phase in made.phases] == ["proxy", "gated"]
     rows = [{**row, "epoch": row["epoch"] - 4} for row in snow.history if row["phase"] == "gated"]
     assert [{**row, "phase": "gated"} for row in plain.history] == rows
     assert snow.test == plain.test
-    best = torch.load(other / "best.pt", weights_only=True)
-    assert all(torch.equal(value, best[name]) for name, value in torch.load(one / "best.pt", weights_only=True).items())
+    one, other = (torch.load(tmp_path / name / "best.pt", weights_only=True) for name in ("plain", "snow"))
+    assert all(torch.equal(value, other[name]) for name, value in one.items())
 
 
 def test_the_second_stage_does_not_touch_the_predictor(fit) -> None:
-    made, _, _ = fit("run", "aggregation=snowflake", "aggregation.beta=0.1", "aggregation.stage1_epochs=2")
+    made, _ = fit("run", "aggregation=snowflake", "aggregation.beta=0.1", "aggregation.stage1_epochs=2")
     assert [phase.epochs for phase in made.phases] == [2, 4]
     assert not any(parameter.requires_grad for parameter in made.model.aggregation.parameters())
     first = {name: value.clone() for name, value in made.model.aggregation.state_dict().items()}
-    again, _, _ = fit(
+    again, _ = fit(
         "again", "aggregation=snowflake", "aggregation.beta=0.1", "aggregation.stage1_epochs=2", "trainer.max_epochs=1"
     )
     assert all(torch.equal(value, first[name]) for name, value in again.model.aggregation.state_dict().items())
 
 
-@pytest.mark.parametrize("stop", [(0, 2), (0, 4), (1, 1), (1, 3)])
-def test_resumed_in_any_phase(fit, stop: tuple[int, int]) -> None:
-    overrides = ("aggregation=snowflake", "aggregation.beta=0.1", "trainer.ema=0.9")
-    whole = fit("whole", *overrides)
-    with pytest.raises(RunStopped):
-        fit("parts", *overrides, stop=stop)
-    parts = fit("parts", *overrides, resume=True)
-    assert parts[1].history == whole[1].history
-    assert parts[1].test == whole[1].test
-    assert_same_run(parts[2], whole[2])
-
-
-def test_resumed_in_a_phase_that_comes_after(fit) -> None:
+def test_resumed_in_any_phase_and_in_one_that_comes_after(composed, tmp_path: Path) -> None:
+    """Each of the three has four steps."""
     overrides = ("aggregation=snowflake", "aggregation.beta=0.1", "pruning=magnitude", "pruning.keep=0.5")
-    whole = fit("whole", *overrides)
-    with pytest.raises(RunStopped, match="'pruned'"):
-        fit("parts", *overrides, stop=(2, 2))
-    parts = fit("parts", *overrides, resume=True)
-    assert (parts[1].history, parts[1].test) == (whole[1].history, whole[1].test)
-    assert_same_run(parts[2], whole[2])
+    assert_resumes(composed(*overrides, "trainer.ema=0.9"), tmp_path, stops=[2, 4, 5, 7, 10])
 
 
 @pytest.mark.parametrize("kind", ["plain", "no_edges", "isolated", "self_loops", "one_class"])
@@ -186,7 +170,7 @@ def test_runs_on_odd_graphs_are_verified_to_the_digit(composed, tmp_path: Path, 
 
 @pytest.mark.parametrize("layers", [1, 2, 64])
 def test_from_one_layer_to_sixty_four(fit, layers: int) -> None:
-    _, result, _ = fit("run", "aggregation=snowflake", f"model.num_layers={layers}", "trainer.max_epochs=1")
+    _, result = fit("run", "aggregation=snowflake", f"model.num_layers={layers}", "trainer.max_epochs=1")
     assert result.test["accuracy"] >= 0
 
 
@@ -208,14 +192,14 @@ def test_of_many_graphs_each_has_depths_of_its_own(tmp_path: Path) -> None:
 
 def test_a_sparsified_graph_has_depths_of_its_own(fit, tmp_path: Path) -> None:
     overrides = ("aggregation=snowflake", "aggregation.beta=0.1", "sparsifier=random", "sparsifier.keep=0.5")
-    made, _, _ = fit("run", *overrides)
+    made, _ = fit("run", *overrides)
     whole, (fewer,) = made.loaders["test"].packed, made.last["test"].epoch(0)
     assert fewer.num_edges < whole.num_edges
     assert torch.equal(fewer.node["depth"], made.model.aggregation.find(fewer))
 
 
 def test_splits_of_one_graph_share_what_was_found(fit) -> None:
-    made, _, _ = fit("run", "aggregation=snowflake")
+    made, _ = fit("run", "aggregation=snowflake")
     assert len(made.model.aggregation.found) == 1
 
 

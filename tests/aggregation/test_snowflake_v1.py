@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from gnnlab import prepare, run
-from gnnlab.errors import RunStopped, UsageError
+from gnnlab.errors import UsageError
 from gnnlab.nn.gate import full
 from gnnlab.verify import verify
-from tests.interrupted import assert_same_run
+from tests.interrupted import assert_resumes
 
 CHOSEN = ("aggregation=snowflake_v1", "aggregation.rho=0.3")
 
@@ -60,14 +60,9 @@ def test_rho_0_is_the_plain_backbone(fit) -> None:
     assert [row["val/loss"] for row in snow.history[4:]] == [row["val/loss"] for row in plain.history]
 
 
-@pytest.mark.parametrize("stop", [(0, 3), (1, 2)])
-def test_resumed_in_any_phase(fit, stop: tuple[int, int]) -> None:
-    whole = fit("whole", *CHOSEN)
-    with pytest.raises(RunStopped):
-        fit("parts", *CHOSEN, stop=stop)
-    parts = fit("parts", *CHOSEN, resume=True)
-    assert (parts[1].history, parts[1].test) == (whole[1].history, whole[1].test)
-    assert_same_run(parts[2], whole[2])
+def test_resumed_in_any_phase(composed, tmp_path: Path) -> None:
+    """Both have four steps."""
+    assert_resumes(composed(*CHOSEN), tmp_path, stops=[3, 6])
 
 
 def test_a_run_is_verified_to_the_digit(composed, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from gnnlab.testing import random_graph, sample, sample_spec
 from gnnlab.trainer import Phase, Trainer, cudagraph
 from gnnlab.trainer.signals import Interrupted
 from gnnlab.trainer.state import FitResult
-from tests.interrupted import assert_same_run
+from tests.interrupted import assert_same_run, stopped
 
 
 def molecules(count: int, seed: int) -> Packed:
@@ -71,16 +71,11 @@ def test_a_padded_run_is_the_plain_run(tmp_path: Path, accumulate: int, monkeypa
     assert len(set(sizes)) == 3
 
 
-def raise_at(stop: int, model: nn.Module, step: int) -> None:
-    if step == stop:
-        raise Interrupted("now", 15)
-
-
 def test_a_padded_run_goes_on_to_the_same_bits(tmp_path: Path) -> None:
     settings = {"pad": 2, "checkpoint_every": 0, "model": partial(gps, dropout=0.2)}
     fit(tmp_path / "whole", phases=[Phase("train", 2)], **settings)
     with pytest.raises(Interrupted):
-        fit(tmp_path / "parts", phases=[Phase("train", 2, on_step_end=partial(raise_at, 11))], **settings)
+        fit(tmp_path / "parts", phases=stopped([Phase("train", 2)], 11), **settings)
     fit(tmp_path / "parts", phases=[Phase("train", 2)], resume=True, **settings)
     assert_same_run(tmp_path / "parts", tmp_path / "whole")
 
@@ -133,7 +128,7 @@ def test_a_replayed_run_goes_on_to_the_same_bits(tmp_path: Path, recorded: list[
     settings = {"pad": 1, "cudagraph": True, "checkpoint_every": 0}
     fit(tmp_path / "whole", phases=[Phase("train", 2)], **settings)
     with pytest.raises(Interrupted):
-        fit(tmp_path / "parts", phases=[Phase("train", 2, on_step_end=partial(raise_at, 11))], **settings)
+        fit(tmp_path / "parts", phases=stopped([Phase("train", 2)], 11), **settings)
     fit(tmp_path / "parts", phases=[Phase("train", 2)], resume=True, **settings)
     assert_same_run(tmp_path / "parts", tmp_path / "whole")
     assert len(recorded) == 3

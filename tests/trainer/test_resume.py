@@ -12,16 +12,10 @@ from pathlib import Path
 import pytest
 from linear_toy import L2, Linear, run_as_process, toy_fit
 
-from gnnlab.errors import RunStopped
 from gnnlab.trainer import Phase
 from gnnlab.trainer.schedule import Constant, Cosine, Plateau
 from gnnlab.trainer.signals import Interrupted
-from tests.interrupted import assert_same_run
-
-
-def raise_at(steps: set[int], model, step: int) -> None:
-    if step in steps:
-        signal.raise_signal(signal.SIGTERM)
+from tests.interrupted import assert_same_run, stopped
 
 
 @pytest.mark.parametrize("stop", [1, 4, 5, 7, 13])
@@ -34,9 +28,9 @@ def test_stopped_in_an_epoch_and_resumed(tmp_path: Path, stop: int, scheduler) -
         return toy_fit(tmp_path / folder, model, scheduler=scheduler, ema=0.8, **kwargs)[1]
 
     whole = fit("whole", phases=[Phase("train", 4)])
-    with pytest.raises(Interrupted, match=r"SIGTERM in phase 'train'.*resume=auto") as stopped:
-        fit("parts", phases=[Phase("train", 4, on_step_end=partial(raise_at, {stop}))])
-    assert stopped.value.exit_code == 143
+    with pytest.raises(Interrupted, match=r"SIGTERM in phase 'train'.*resume=auto") as told:
+        fit("parts", phases=stopped([Phase("train", 4)], stop))
+    assert told.value.exit_code == 143
     parts = fit("parts", phases=[Phase("train", 4)], resume=True)
     assert parts.history == whole.history
     assert (parts.best, parts.test) == (whole.best, whole.test)
@@ -56,9 +50,9 @@ def test_stopped_in_the_evaluation_of_an_epoch_and_resumed(tmp_path: Path, last:
         return toy_fit(tmp_path / folder, partial(Linear, dropout=0.3), phases, resume)[1]
 
     whole = fit("whole")
-    with pytest.raises(Interrupted, match=f"SIGINT in .*epoch {last + 1}, batch 0.*resume=auto") as stopped:
+    with pytest.raises(Interrupted, match=f"SIGINT in .*epoch {last + 1}, batch 0.*resume=auto") as told:
         fit("parts", stop=last)
-    assert stopped.value.exit_code == 130
+    assert told.value.exit_code == 130
     parts = fit("parts", resume=True)
     assert (parts.history, parts.best, parts.test) == (whole.history, whole.best, whole.test)
     assert_same_run(tmp_path / "parts", tmp_path / "whole")
@@ -89,7 +83,7 @@ def test_signals_act_as_before_once_the_run_is_over(tmp_path: Path) -> None:
 def test_a_phase_resumes_with_its_state(tmp_path: Path) -> None:
     """A frozen layer stays frozen, a teacher stays the one it was."""
 
-    def method(stops: set[int]) -> list[Phase]:
+    def method(stop: int) -> list[Phase]:
         teacher = Linear()
 
         def begin(model: Linear) -> None:
@@ -99,16 +93,16 @@ def test_a_phase_resumes_with_its_state(tmp_path: Path) -> None:
         def distill(model, out, batch):
             return (out - teacher(batch).detach()).square().mean()
 
-        stop = partial(raise_at, stops)
-        return [Phase("dense", 2), Phase("student", 3, distill, begin, stop, state={"teacher": teacher})]
+        student = Phase("student", 3, distill, begin, state={"teacher": teacher})
+        return [Phase("dense", 2), *stopped([student], stop)]
 
-    def fit(folder: str, stops: set[int], resume: bool = False):
-        return toy_fit(tmp_path / folder, Linear, method(stops), resume, scheduler=Constant)[1]
+    def fit(folder: str, stop: int = -1, resume: bool = False):
+        return toy_fit(tmp_path / folder, Linear, method(stop), resume, scheduler=Constant)[1]
 
-    whole = fit("whole", set())
-    with pytest.raises(RunStopped):
-        fit("parts", {7})
-    assert fit("parts", set(), resume=True).history == whole.history
+    whole = fit("whole")
+    with pytest.raises(Interrupted):
+        fit("parts", stop=7)
+    assert fit("parts", resume=True).history == whole.history
     assert_same_run(tmp_path / "parts", tmp_path / "whole")
 
 

@@ -56,8 +56,8 @@ def generate() -> Packed:
     )
 
 
-def circular_skip_link(skip: int, nodes: int = NODES) -> Tensor:
-    """The edges [2, 4n] of CSL(n, skip), in both directions."""
-    node = torch.arange(nodes)
-    forward = torch.stack([node.repeat(2), torch.cat([node + 1, node + skip]) % nodes])
+def circular_skip_link(skip: int) -> Tensor:
+    """The edges [2, 164] of CSL(41, skip), in both directions."""
+    node = torch.arange(NODES)
+    forward = torch.stack([node.repeat(2), torch.cat([node + 1, node + skip]) % NODES])
     return torch.cat([forward, forward.flip(0)], dim=1)

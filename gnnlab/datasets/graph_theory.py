@@ -140,16 +140,16 @@ def drawn(nodes: int, random: Random) -> Array:
             return adjacency
 
 
-def moved(adjacency: Array, random: Random, share: float = 0.1) -> Array:
+def moved(adjacency: Array, random: Random) -> Array:
     """Without some of its edges, and with some others.
 
-    In the paper each edge goes with the probability p = `share` · min(1, others / edges), and each other pair comes
-    with p = `share` · min(1, edges / others). The release compares p with the mean of two random numbers, which makes
+    In the paper each edge goes with the probability p = 0.1 min(1, others / edges), and each other pair comes
+    with p = 0.1 min(1, edges / others). The release compares p with the mean of two random numbers, which makes
     it 2 p²; so it is here.
     """
     nodes, edges = len(adjacency), adjacency.sum() / 2
     others = nodes * (nodes - 1) / 2 - edges
-    chance = share * np.where(adjacency > 0, min(1, others / max(edges, 1)), min(1, edges / max(others, 1)))
+    chance = 0.1 * np.where(adjacency > 0, min(1, others / max(edges, 1)), min(1, edges / max(others, 1)))
     noise = random.random((nodes, nodes))
     flipped = (noise + noise.T) / 2 < chance
     np.fill_diagonal(flipped, False)

@@ -70,10 +70,10 @@ def between_classes(prediction: Tensor, y: Tensor) -> Tensor:
     return total
 
 
-def sinkhorn(a: Tensor, b: Tensor, eps: float = 1e-3, iterations: int = 10) -> Tensor:
+def sinkhorn(a: Tensor, b: Tensor, eps: float = 1e-3) -> Tensor:
     """Cost of the transport of the points a [n, C], of equal weights, to b [m, C]: Σ P_ij ‖a_i − b_j‖.
 
-    P solves the problem with entropy `eps`, after some of Sinkhorn's iterations in the log domain (Cuturi, 2013), in
+    P solves the problem with entropy `eps`, after ten of Sinkhorn's iterations in the log domain (Cuturi, 2013), in
     float64. The backward pass repeats them one by one, and needs no n × m numbers of each.
     """
 
@@ -83,7 +83,7 @@ def sinkhorn(a: Tensor, b: Tensor, eps: float = 1e-3, iterations: int = 10) -> T
 
     cost = torch.cdist(a.double(), b.double(), compute_mode="donot_use_mm_for_euclid_dist")
     f, g = cost.new_zeros(len(a)), cost.new_zeros(len(b))
-    for _ in range(iterations):
+    for _ in range(10):
         f = checkpoint(other, g, cost, use_reentrant=False) - eps * log(len(a))
         g = checkpoint(other, f, cost.t(), use_reentrant=False) - eps * log(len(b))
     return (((f[:, None] + g - cost) / eps).exp() * cost).sum().to(a.dtype)

@@ -58,7 +58,7 @@ def clock(call: Call) -> float:
     return time.perf_counter() - start
 
 
-def race(calls: dict[str, Call], longer: float = 1.0, most: int = 200, turn: float = 0.0) -> dict[str, float]:
+def race(calls: dict[str, Call], longer: float = 1.0, turn: float = 0.0) -> dict[str, float]:
     """Median milliseconds of a call of each, in turns of one call or of `turn` seconds, after two that do not count."""
     for call in calls.values():
         clock(call)
@@ -68,7 +68,7 @@ def race(calls: dict[str, Call], longer: float = 1.0, most: int = 200, turn: flo
     round_ = sum(once[name] * in_a_row[name] for name in names)
     least, seconds = 2 if SETTINGS.quick else 5, longer * SETTINGS.seconds
     times: dict[str, list[float]] = {name: [] for name in names}
-    for number in range(max(least, min(most, int(seconds / round_)))):
+    for number in range(max(least, min(200, int(seconds / round_)))):
         for name in names[number % len(names) :] + names[: number % len(names)]:
             times[name] += [clock(calls[name]) for _ in range(in_a_row[name])]
     return {name: 1000 * median(values) for name, values in times.items()}

@@ -12,8 +12,8 @@ from gnnlab.packed import Packed
 from gnnlab.spec import Feature, GraphSpec
 
 
-def words(rows: int, columns: int = WIDE, dtype: torch.dtype = torch.float64) -> Tensor:
-    x = torch.rand(rows, columns, dtype=dtype)
+def words(rows: int, dtype: torch.dtype = torch.float64) -> Tensor:
+    x = torch.rand(rows, WIDE, dtype=dtype)
     return x * (torch.rand_like(x) < FULL / 2)
 
 

@@ -18,12 +18,12 @@ from gnnlab.testing import graphs_of_all_kinds, sample
 DIM = 12
 
 
-def given(bias: bool = False, heads: int = 3) -> tuple[Batch, Tensor, Tensor | None]:
+def given(bias: bool = False) -> tuple[Batch, Tensor, Tensor | None]:
     graphs = graphs_of_all_kinds()
     batch = Packed.from_graphs([graph for graph in graphs if (graph.num_nodes or 0) < 400]).batch()
     torch.manual_seed(1)
     x = torch.randn(batch.num_nodes, DIM, dtype=torch.float64)
-    return batch, x, torch.randn(int(pair_ptr(batch)[-1]), heads, dtype=torch.float64) if bias else None
+    return batch, x, torch.randn(int(pair_ptr(batch)[-1]), 3, dtype=torch.float64) if bias else None
 
 
 def selecting(keep: float, first_stays: bool = False) -> Attention:

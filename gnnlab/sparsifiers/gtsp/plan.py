@@ -43,12 +43,12 @@ def part(count: int, share: float) -> int:
     return max(1, round(share * count))
 
 
-def _tokens(costs: Costs, keep: float, heads: int, layers: int, steps: int = 20) -> float:
-    """The largest share of tokens within the budget; the smallest there is where none is."""
+def _tokens(costs: Costs, keep: float, heads: int, layers: int) -> float:
+    """The largest share of tokens within the budget, by twenty halvings; the smallest there is where none is."""
     if costs.of(Plan(1.0, heads, layers)) <= keep * costs.dense:
         return 1.0
-    low, high = 2.0**-steps, 1.0
-    for _ in range(steps):
+    low, high = 2.0**-20, 1.0
+    for _ in range(20):
         middle = (low + high) / 2
         low, high = (middle, high) if costs.of(Plan(middle, heads, layers)) <= keep * costs.dense else (low, middle)
     return low

@@ -4,12 +4,15 @@ Every row is a command line; `{tmp}` is a fresh folder that `prepare` may put fi
 """
 
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import torch
@@ -91,13 +94,20 @@ class Payload:
         return (os.system, ("touch hostile-checkpoint-was-here",))
 
 
+@cache
+def finished_run() -> TemporaryDirectory:
+    """A folder with a run of TINY."""
+    home = TemporaryDirectory()
+    assert call(f"{TINY} trainer.max_epochs=2 out={home.name}/first data.root={home.name}/data") == 0
+    return home
+
+
 def damaged_run(damage: Callable[[Path], None]) -> Callable[[Path], None]:
     """A run of TINY whose result is gone and whose checkpoint is damaged: `resume={tmp}/run` must refuse it."""
 
     def write(tmp: Path) -> None:
-        assert call(f"{TINY} trainer.max_epochs=2 out={tmp}/first data.root={tmp}/data") == 0
-        (run,) = tmp.glob("first/*/seed*")
-        run.rename(tmp / "run")
+        (run,) = Path(finished_run().name).glob("first/*/seed*")
+        shutil.copytree(run, tmp / "run")
         (tmp / "run/result.json").unlink()
         damage(tmp / "run/checkpoint.pt")
 

@@ -26,6 +26,7 @@ from yaml import YAMLError
 
 from gnnlab.config.check import check
 from gnnlab.config.explain import explain, refuse_choices
+from gnnlab.config.reading import Repository
 from gnnlab.config.sections import LISTS, parts
 from gnnlab.config.signature import facts
 from gnnlab.config.source import Missing, find
@@ -44,6 +45,7 @@ class ConfigLoader(ConfigLoaderImpl):
 
     def __init__(self, config_search_path: ConfigSearchPath) -> None:
         super().__init__(config_search_path)
+        self.repository = Repository(config_search_path)
         self._jobs: Jobs = {}
 
     def load_configuration(

@@ -5,12 +5,11 @@ libraries of layers, optimizers and metrics. PyG's data sets are not among them,
 """
 
 import ast
-import copy
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import MISSING, DictConfig, OmegaConf
 
 from gnnlab.config.nearest import did_you_mean, nearest
 from gnnlab.config.sections import leaves, parts
@@ -53,10 +52,12 @@ def locate(target: Any, where: str, allow: Sequence[str] = ()) -> Definition | N
 
 def check_hydra(cfg: DictConfig) -> None:
     """Raise `UsageError` where Hydra's own section names code other than its plugins, our table and logging."""
-    cfg = copy.deepcopy(cfg)
-    cfg.hydra.runtime.output_dir = "."  # else unknown before the run
     made = ("callbacks", "launcher", "sweeper", "hydra_logging", "job_logging")
+    runtime = cfg.hydra.runtime
+    known = MISSING if OmegaConf.is_missing(runtime, "output_dir") else runtime.output_dir
+    runtime.output_dir = "."  # else unknown before the run
     hydra = {key: OmegaConf.to_container(cfg.hydra[key], resolve=True) for key in made if cfg.hydra[key]}
+    runtime.output_dir = known
     named = [(f"{path}._target_", part["_target_"], PLUGINS) for path, part in parts(hydra)]
     # the keys by which logging.config names code
     named += [(path, value, LOGGING) for path, value in leaves(hydra) if path.split(".")[-1] in ("()", "class")]

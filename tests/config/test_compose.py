@@ -117,3 +117,23 @@ def test_no_encoding_has_one_name_however_it_is_typed() -> None:
     configs = [gnnlab.compose("model=gin", "dataset=zinc", "preset=none", how) for how in typed]
     assert all(cfg.encoding == {} for cfg in configs)
     assert len({config_hash(cfg) for cfg in configs}) == 1
+
+
+def test_a_file_that_has_changed_is_read_again(compose: Compose, conf: Path) -> None:
+    for act in ("gelu", "relu"):
+        (conf / "model" / "mine.yaml").write_text(f"{{_target_: standin.Net, conv: null, act: {act}}}\n")
+        assert compose("model=mine").model.act == act
+
+
+def test_a_change_of_a_config_stays_in_it(compose: Compose) -> None:
+    cfg = compose("dataset=molecules")
+    cfg.model.hidden_dim = cfg.encoding.walks.steps = 99
+    again = compose("dataset=molecules")
+    assert (again.model.hidden_dim, again.encoding.walks.steps) == (64, 20)
+
+
+def test_a_file_may_choose_by_what_was_chosen(compose: Compose, conf: Path) -> None:
+    asked = "# @package _global_\ndefaults: [override /optimizer: 'of_${dataset}']\n"
+    (conf / "experiment" / "like.yaml").write_text(asked)
+    (conf / "optimizer" / "of_tiny.yaml").write_text("{_target_: standin.optimizer, _partial_: true, lr: 0.3}\n")
+    assert compose("experiment=like", "dataset=tiny").optimizer.lr == 0.3

@@ -107,7 +107,10 @@ def test_a_search_from_the_command_line(tmp_path: Path) -> None:
     assert len(results(tmp_path)) == 3
 
 
-@pytest.mark.parametrize(("setting", "message"), [("sampler=foo", "tpe or random"), ("trials=many", "whole number")])
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [("sampler=foo", "tpe or random"), ("trials=many", "whole number"), ("trial=2", "hydra.sweeper.trials")],
+)
 def test_a_search_that_cannot_be_is_refused_in_a_line(tmp_path: Path, setting: str, message: str) -> None:
     pytest.importorskip("optuna", reason="a search needs Optuna")
     assert sweep(tmp_path, "hydra/sweeper=tpe", f"hydra.sweeper.{setting}", "seed=0,1").wait() == 2

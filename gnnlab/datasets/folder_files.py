@@ -22,6 +22,7 @@ x.npy [N, d], edge_attr.npy [E, d], split.npy [N] (0 train, 1 val, 2 test, else 
 Nothing copies x (float32 or int64): it may be larger than memory, in training too with `loader=neighbours`.
 """
 
+import warnings
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from torch_geometric.data import Data
 from torch_geometric.data.data import DataEdgeAttr, DataTensorAttr
 from torch_geometric.data.storage import GlobalStorage
 
+from gnnlab.config.nearest import nearest
 from gnnlab.datasets.base import SPLITS
 from gnnlab.errors import UsageError
 from gnnlab.packed import Packed
@@ -151,30 +153,48 @@ def read_tables(folder: Path) -> Packed:
 
 def read_table(path: Path, needed: tuple[str, ...], letters: str) -> Any:
     """A table with the columns `needed`, and others that begin with one of these letters: numbers."""
-    import pandas as pd
-
-    found = pd.read_csv(path)
+    found = rows_of(path)
     for name in needed:
         if name not in found:
             raise UsageError(f"{path.name} has no column {name!r}; it has: {', '.join(found)}")
     for name in found:
-        if (whole := name in ("graph", *needed)) or name[0] in letters:
-            found[name] = numbers(path, found[name], whole)
+        if (whole := name in ("graph", *needed)) or name[:1] in {*letters}:
+            found[name] = numbers(path, found[name], whole, gaps=name[:1] == "y")
         elif name != "split":
+            meant = nearest(name, ("split", "graph", *needed)) or f"{letters[0]}_{name}"
             begins = f"begins with none of {', '.join(letters)}"
-            raise UsageError(f"{path.name} has a column {name!r}, which {begins}: {letters[0]}_{name}? Or drop it")
+            raise UsageError(f"{path.name} has a column {name!r}, which {begins}: {meant}? Or drop it")
     return found
 
 
-def numbers(path: Path, column: Any, whole: bool) -> Any:
-    """The numbers of a column; `whole`: without gaps, as int64."""
+def rows_of(path: Path) -> Any:
+    """A table as it is written, a value for each name of its header in every row."""
+    import pandas as pd
+    from pandas.errors import EmptyDataError, ParserError, ParserWarning
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", ParserWarning)
+            return pd.read_csv(path, index_col=False, skipinitialspace=True)
+    except EmptyDataError:
+        raise UsageError(f"{path.name} is empty: its first line names its columns") from None
+    except ParserWarning:
+        raise UsageError(f"{path.name}, line 2: more values than names in the header") from None
+    except (ParserError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path.name}: {str(error).strip()}") from None
+
+
+def numbers(path: Path, column: Any, whole: bool, gaps: bool) -> Any:
+    """The numbers of a column, as int64 where they are `whole`; with `gaps` some may be missing."""
     import pandas as pd
 
     found: Any = pd.to_numeric(column, errors="coerce")
-    wrong = found % 1 != 0 if whole else found.isna() & column.notna()
+    wrong = found.isna() & (column.notna() | (not gaps)) | np.isinf(found)
+    if whole:
+        wrong |= found % 1 != 0
     if wrong.any():
         row = int(wrong.argmax())
-        value = "an empty cell" if pd.isna(column[row]) else repr(str(column[row]))
+        value = "an empty cell or NaN" if pd.isna(column[row]) else repr(str(column[row]))
         kind = "whole number" if whole else "number"
         raise UsageError(f"{path.name}, line {row + 2}, column {column.name}: {value} is not a {kind}")
     return found.astype("int64") if whole else found
@@ -186,6 +206,8 @@ def sorted_by_graph(path: Path, num_graphs: int, needed: tuple[str, ...], letter
     if "graph" not in table:
         table["graph"] = 0
     if not table["graph"].between(0, num_graphs - 1).all():
+        if not path.with_name("graphs.csv").is_file():
+            raise UsageError(f"{path.name} names several graphs, and graphs.csv is missing: a row a graph")
         raise UsageError(f"{path.name} names a graph that is not one of the {num_graphs}: number 0 … {num_graphs - 1}")
     return table.sort_values("graph", kind="stable")
 

@@ -162,7 +162,8 @@ def _by_place(runs: Sequence[Run], side: str) -> dict[Place, Run]:
         if run.complete and place in found:
             raise UsageError(
                 f"{side} holds several configurations of {place[0][0]}: {found[place].name} and {run.name}. "
-                "Narrow it to one: a folder like runs/zinc-gps-…, or conditions like model=gps,optimizer.lr=0.001."
+                "Narrow it to one: a folder like runs/zinc-gps-…, conditions like model=gps,optimizer.lr=0.001, "
+                "or the runs with --in FOLDER."
             )
         if run.complete:
             found[place] = run

@@ -240,20 +240,41 @@ def test_a_changed_file_is_read_anew(tmp_path: Path, source: DataSource) -> None
             {"edges": EDGES.replace("1,0,0.25", "1.5,0,0.25")},
             r"edges.csv, line 3, column source: '1.5' is not a whole number",
         ),
-        ({"edges": EDGES.replace("1,0,0.25", "1,,0.25")}, "column target: an empty cell is not a whole number"),
+        ({"edges": EDGES.replace("1,0,0.25", "1,,0.25")}, "column target: an empty cell or NaN is not a whole number"),
         ({"nodes": NODES.replace("2,2,1", "two,2,1")}, r"nodes.csv, line 3, column graph: 'two' is not a whole number"),
         (
             {"nodes": NODES.replace("2,2,1", "2,7654321,1")},
             r"x, column 1 of 2, has the category 7654321: .* 100,000 at",
         ),
-        ({"edges": EDGES.replace("0.25", "0.25,7")}, r"ParserError"),
-        ({"edges": EDGES.replace("0.25", "nan")}, r"edge_attr is NaN or infinite"),
+        ({"edges": EDGES.replace("0.25", "0.25,7")}, r"edges.csv: .*Expected 4 fields in line 3, saw 5"),
+        ({"edges": EDGES.replace(",0.5\n", ",0.5,7\n")}, r"edges.csv, line 2: more values than names in the header"),
+        ({"edges": EDGES.replace("0.25", "nan")}, r"edges.csv, line 3, column e_length: an empty cell or NaN is not"),
+        ({"nodes": NODES.replace("2,2,1", "2,inf,1")}, r"nodes.csv, line 3, column x_type: 'inf' is not a number"),
+        ({"nodes": NODES.replace("2,2,1", "2,,1")}, r"nodes.csv, line 3, column x_type: an empty cell or NaN is not"),
+        ({"graphs": GRAPHS.replace("split", "spilt")}, r"graphs.csv has a column 'spilt', .*: split\? Or drop it"),
+        ({"edges": ""}, r"edges.csv is empty: its first line names its columns"),
     ],
 )
 def test_mistakes_are_named(tmp_path: Path, source: DataSource, change: dict[str, str], message: str) -> None:
     path = write(tmp_path / "mine", **{"graphs": GRAPHS, "nodes": NODES, "edges": EDGES, **change})
     with pytest.raises(UsageError, match=message):
         Folder(source, path, "regression").load()
+
+
+def test_without_graphs_there_is_one(tmp_path: Path, source: DataSource) -> None:
+    path = write(tmp_path / "mine", nodes=NODES, edges=EDGES)
+    with pytest.raises(UsageError, match=r"nodes.csv names several graphs, and graphs.csv is missing"):
+        Folder(source, path, "regression").load()
+
+
+@pytest.mark.parametrize(("old", "new"), [(",", ", "), ("\n", ",\n")], ids=["blanks", "commas at the end"])
+def test_what_spreadsheets_add_is_nothing(tmp_path: Path, source: DataSource, old: str, new: str) -> None:
+    tables = {"graphs": GRAPHS, "nodes": NODES, "edges": EDGES}
+    for name, text in tables.items():
+        head, rows = text.split("\n", 1)
+        tables[name] = f"{head.replace(',', new) if old == ',' else head}\n{rows.replace(old, new)}"
+    path = write(tmp_path / "mine", **tables)
+    assert Folder(source, path, "regression").load()[0]["train"].edge_index.tolist() == [[1, 0, 2, 1], [0, 1, 1, 2]]
 
 
 def test_whole_numbers_may_be_written_with_a_point(tmp_path: Path, source: DataSource) -> None:

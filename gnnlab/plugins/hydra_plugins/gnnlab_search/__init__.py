@@ -40,6 +40,7 @@ class SearchSweeper(Sweeper):
         folder: str | None = None,
     ) -> None:
         self.trials, self.sampler, self.seed, self.spare = trials, sampler, seed, spare
+        self.typed = {"trial": trial, "folder": folder}
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.loader, self.master = hydra_context.config_loader, config
@@ -52,6 +53,9 @@ class SearchSweeper(Sweeper):
         if self.sampler not in get_args(search.Sampler):
             known = " or ".join(get_args(search.Sampler))
             raise UsageError(f"hydra.sweeper.sampler={self.sampler} is unknown: {known}.")
+        for name, value in self.typed.items():
+            if value is not None:
+                raise UsageError(f"hydra.sweeper.{name}={value}: the search sets it. How many: hydra.sweeper.trials.")
         for name, value, least in (("trials", self.trials, 1), ("seed", self.seed, 0)):
             if not isinstance(value, int) or value < least:
                 raise UsageError(f"hydra.sweeper.{name}={value} is not a whole number of at least {least}.")

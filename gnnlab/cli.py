@@ -25,7 +25,7 @@ from omegaconf import DictConfig, OmegaConf
 from gnnlab import config
 from gnnlab.config import catalogue
 from gnnlab.config.composing import installed
-from gnnlab.config.nearest import did_you_mean, nearest_path, paths
+from gnnlab.config.nearest import did_you_mean, nearest, nearest_path, paths
 from gnnlab.config.sections import plain
 from gnnlab.errors import RunStopped, UsageError
 from gnnlab.results.sweep import SweepTable
@@ -112,7 +112,7 @@ def report(error: Exception, who: str = "") -> int:
 def arrange() -> None:
     """Put flags before settings in `sys.argv`, as Hydra wants them, and let a sweep name no value twice.
 
-    Raises `UsageError` for `--lr 0.1` and the like.
+    Raises `UsageError` for `--lr 0.1` and the like, and for a mistyped `list`.
     """
     options, unknown = get_args_parser().parse_known_intermixed_args()
     if unknown:
@@ -122,6 +122,8 @@ def arrange() -> None:
             f"There is no option {unknown[0]}: settings are typed as key=value, without dashes"
             f"{did_you_mean(near and f'{near}=<value>')}"
         )
+    if any(nearest(typed, ["list"]) for typed in options.overrides if "=" not in typed):
+        raise UsageError("`python -m gnnlab list` lists the parts there are; settings are typed as key=value.")
     flags = [typed for typed in sys.argv[1:] if typed not in options.overrides]
     sys.argv[1:] = [*flags, *(map(once, options.overrides) if options.multirun else options.overrides)]
 

@@ -22,6 +22,7 @@ x.npy [N, d], edge_attr.npy [E, d], split.npy [N] (0 train, 1 val, 2 test, else 
 Nothing copies x (float32 or int64): it may be larger than memory, in training too with `loader=neighbours`.
 """
 
+import logging
 import warnings
 from hashlib import sha256
 from pathlib import Path
@@ -39,6 +40,8 @@ from gnnlab.datasets.base import SPLITS
 from gnnlab.errors import UsageError
 from gnnlab.packed import Packed
 from gnnlab.spec import Level
+
+notice = logging.getLogger(__name__)
 
 TORCH = ("graphs.pt",)
 TABLES = ("nodes.csv", "edges.csv", "graphs.csv")
@@ -141,6 +144,8 @@ def read_tables(folder: Path) -> Packed:
         raise UsageError("the rows of graphs.csv are those of graph 0, 1, 2, …: sort them, or drop the column 'graph'")
     nodes = sorted_by_graph(folder / "nodes.csv", len(graphs), (), "xy")
     edges = sorted_by_graph(folder / "edges.csv", len(graphs), ("source", "target"), "e")
+    if not len(edges):
+        notice.warning("%s has no rows: no node has a neighbour.", folder / "edges.csv")
     return Packed.from_tensors(
         torch.from_numpy(np.bincount(nodes["graph"], minlength=len(graphs))),
         torch.from_numpy(np.bincount(edges["graph"], minlength=len(graphs))),
@@ -214,11 +219,15 @@ def sorted_by_graph(path: Path, num_graphs: int, needed: tuple[str, ...], letter
 
 def columns(rows: Any, letter: str, name: str) -> dict[str, Tensor]:
     """The columns that begin with `letter`, as one attribute; whole numbers as int64. Nothing where there are none."""
-    chosen = rows[[column for column in rows if column.startswith(letter)]].to_numpy()
+    chosen = rows[[column for column in rows if column.startswith(letter)]]
     if chosen.shape[1] == 0:
         return {}
-    whole = np.issubdtype(chosen.dtype, np.integer)
-    return {name: torch.from_numpy(chosen.astype(np.int64 if whole else np.float32))}
+    whole = [column for column, dtype in chosen.dtypes.items() if np.issubdtype(dtype, np.integer)]
+    if letter != "y" and 0 < len(whole) < chosen.shape[1]:
+        others = ", ".join(column for column in chosen if column not in whole)
+        notice.warning("%s: real numbers, no categories, because %s are none.", ", ".join(whole), others)
+    dtype = np.int64 if len(whole) == chosen.shape[1] else np.float32
+    return {name: torch.from_numpy(chosen.to_numpy().astype(dtype))}
 
 
 def numbered(splits: Any) -> dict[str, Tensor]:

@@ -12,6 +12,8 @@ SPECIAL = {c: rf"\{c}" for c in "_%&#${}"} | {"\\": r"\textbackslash{}", "~": r"
 SPECIAL |= {"^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}", "*": r"$^{*}$"}
 SPECIAL |= {"–": "--", "±": r"$\pm$", "†": r"$^{\dagger}$", "→": r"$\to$", "…": r"\dots{}", "×": r"$\times$"}
 LATEX = str.maketrans(SPECIAL)
+MOST = 10
+"""Runs named that are not counted."""
 
 
 def markdown(table: Table) -> str:
@@ -22,8 +24,11 @@ def markdown(table: Table) -> str:
 
 
 def not_counted(lines: Sequence[str]) -> list[str]:
-    """A paragraph that lists them, if there are any."""
-    return ["\n".join(["Not counted:", *(f"- {line}" for line in lines)])] if lines else []
+    """A paragraph that lists the first of them, if there are any."""
+    more = (
+        [f"- … and {len(lines) - MOST} more: `python -m gnnlab.results status` lists them"] if len(lines) > MOST else []
+    )
+    return ["\n".join(["Not counted:", *(f"- {line}" for line in lines[:MOST]), *more])] if lines else []
 
 
 def plain_table(names: Sequence[str], rows: Sequence[Sequence[str]], left: int) -> str:

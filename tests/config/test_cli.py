@@ -79,6 +79,7 @@ def test_exit_codes(cli: Cli, capsys: pytest.CaptureFixture[str], seed: int, cod
             "out=~/x",
             "error: 'out=~/x' is not of the form key=value: LexerNoViableAltException: out=~/x. The folder that ~",
         ),
+        ("lst model", "error: `python -m gnnlab list` lists the parts there are"),
         ("--lr 0.1", "error: There is no option --lr: settings are typed as key=value, without dashes; did you mean"),
     ],
 )

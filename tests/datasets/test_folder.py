@@ -267,6 +267,19 @@ def test_without_graphs_there_is_one(tmp_path: Path, source: DataSource) -> None
         Folder(source, path, "regression").load()
 
 
+def test_whole_numbers_beside_others_are_no_categories(tmp_path: Path, source: DataSource, caplog: Any) -> None:
+    nodes = NODES.replace("2,2,1", "2,2,1.5")
+    spec = Folder(source, write(tmp_path / "mine", graphs=GRAPHS, nodes=nodes, edges=EDGES), "regression").spec()
+    assert spec.node.kind == "continuous"
+    assert "x_type: real numbers, no categories, because x_ring are none" in caplog.text
+
+
+def test_a_table_without_edges_is_noticed(tmp_path: Path, source: DataSource, caplog: Any) -> None:
+    path = write(tmp_path / "mine", graphs=GRAPHS, nodes=NODES, edges="graph,source,target\n")
+    assert Folder(source, path, "regression").load()[0]["train"].num_edges == 0
+    assert "edges.csv has no rows: no node has a neighbour" in caplog.text
+
+
 @pytest.mark.parametrize(("old", "new"), [(",", ", "), ("\n", ",\n")], ids=["blanks", "commas at the end"])
 def test_what_spreadsheets_add_is_nothing(tmp_path: Path, source: DataSource, old: str, new: str) -> None:
     tables = {"graphs": GRAPHS, "nodes": NODES, "edges": EDGES}

@@ -6,6 +6,7 @@ import pytest
 
 from gnnlab import pipeline
 from gnnlab.results.__main__ import main
+from gnnlab.results.formats import MOST, not_counted
 from gnnlab.results.report import report
 from gnnlab.results.runs import load
 from gnnlab.results.table import tabulate
@@ -28,6 +29,12 @@ def test_a_table_counts_the_others_and_names_it(runs, tmp_path, capsys):
     assert "/seed2: test/mae has no value" in shown
     assert tabulate(runs, metrics=["test"]).missing == [f"{runs[2].name}: test/mae has no value"]
     assert tabulate(runs, metrics=["val"]).missing == []
+
+
+def test_of_many_the_first_are_named():
+    (text,) = not_counted([f"runs/seed{seed}: failed" for seed in range(MOST + 3)])
+    assert text.count("failed") == MOST
+    assert text.endswith("- … and 3 more: `python -m gnnlab.results status` lists them")
 
 
 def test_comparisons_leave_its_pair_out(runs, make_run, tmp_path, capsys):

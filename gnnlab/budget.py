@@ -1,13 +1,13 @@
 """The width that spends a budget of parameters: `budget=500k`, as the benchmarks compare models."""
 
 import logging
-import re
 from collections.abc import Callable
 
 import torch
 from omegaconf import DictConfig
 from torch import nn
 
+from gnnlab.config.root import num_parameters
 from gnnlab.errors import UsageError
 
 notice = logging.getLogger(__name__)
@@ -17,21 +17,12 @@ STEP = 8
 WIDEST = 1 << 14
 
 
-def parse(budget: str | int) -> int:
-    """500000, "500k" or "1.5M" as a number. Raises `UsageError` for anything else."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([kM]?)", str(budget))
-    number = float(found[1]) * {"": 1, "k": 1e3, "M": 1e6}[found[2]] if found else 0
-    if number < 1:
-        raise UsageError(f"budget={budget} is not a number of parameters: write 500000, 500k or 1.5M.")
-    return int(number)
-
-
 def widen(model: DictConfig, budget: str | int, build: Callable[[], nn.Module]) -> None:
     """Set `model.hidden_dim` to the greatest width with which `build()` gives a model within the budget.
 
     Raises `UsageError` where the model has no such setting, or none of its widths fits.
     """
-    most = parse(budget)
+    most = num_parameters(budget)
     if "hidden_dim" not in model:
         raise UsageError("budget=… sets model.hidden_dim, which this model does not have.")
 
@@ -44,8 +35,8 @@ def widen(model: DictConfig, budget: str | int, build: Callable[[], nn.Module]) 
             return None
 
     def fits(width: int) -> bool:
-        parameters = size(width)
-        return parameters is None or parameters <= most
+        count = size(width)
+        return count is None or count <= most
 
     low, high = 0, STEP
     while fits(high) and high < WIDEST:
@@ -54,8 +45,8 @@ def widen(model: DictConfig, budget: str | int, build: Callable[[], nn.Module]) 
         middle = (low + high) // 2 // STEP * STEP
         low, high = (middle, high) if fits(middle) else (low, middle)
     for width in range(high - 1, 0, -1):
-        parameters = size(width)
-        if parameters is not None and parameters <= most:
-            notice.info("budget=%s: model.hidden_dim=%d, %s parameters.", budget, width, f"{parameters:,}")
+        count = size(width)
+        if count is not None and count <= most:
+            notice.info("budget=%s: model.hidden_dim=%d, %s parameters.", budget, width, f"{count:,}")
             return
     raise UsageError(f"budget={budget} is too small for this model at any width; raise it, or lower model.num_layers.")

@@ -9,12 +9,6 @@ class UsageError(Exception):
     """
 
 
-def check_share(setting: str, value: float) -> None:
-    """Raise `UsageError` unless `value` is a share of something that stays."""
-    if not 0 < value <= 1:
-        raise UsageError(f"{setting}={value} is a share that stays: above 0 and at most 1.")
-
-
 class RunStopped(Exception):
     """A run that started well cannot go on: NaN loss, a full disk.
 

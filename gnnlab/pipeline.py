@@ -9,8 +9,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from statistics import mean, stdev
 
+import torch
 from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
+from torch.nn import Parameter
 
 from gnnlab.config import build, config_hash
 from gnnlab.config.sections import plain
@@ -78,7 +80,8 @@ def folds(cfg: DictConfig) -> Iterator[DictConfig]:
 
 def train(cfg: DictConfig, folder: Path, resume: bool, watch: Callable[[int, float], str | None] | None = None) -> None:
     """Prepare, fit, and write the result into `folder`."""
-    trainer = build(cfg.trainer)
+    trainer, optimizer = build(cfg.trainer), build(cfg.optimizer)
+    optimizer([Parameter(torch.zeros(1))])  # to be refused before data is loaded
     made = prepare(cfg)
     size = sum(parameter.numel() for parameter in made.model.parameters())
     counts = ", ".join(f"{name} {num_examples(loader.packed):,}" for name, loader in made.loaders.items())
@@ -92,7 +95,7 @@ def train(cfg: DictConfig, folder: Path, resume: bool, watch: Callable[[int, flo
         made.model,
         made.task,
         made.loaders,
-        build(cfg.optimizer),
+        optimizer,
         build(cfg.scheduler),
         [build(section)(folder=folder) for section in (cfg.get("logger") or {}).values()],
         folder,

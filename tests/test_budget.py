@@ -6,8 +6,9 @@ import pytest
 from omegaconf import OmegaConf
 
 from gnnlab import compose, run
-from gnnlab.budget import parse, widen
+from gnnlab.budget import widen
 from gnnlab.config import build, config_hash
+from gnnlab.config.root import num_parameters
 from gnnlab.errors import UsageError
 from gnnlab.testing import sample_spec
 
@@ -22,13 +23,13 @@ def make(cfg):
 
 @pytest.mark.parametrize(("text", "number"), [("500k", 500_000), ("1.5M", 1_500_000), (70000, 70000)])
 def test_numbers(text: str | int, number: int) -> None:
-    assert parse(text) == number
+    assert num_parameters(text) == number
 
 
 @pytest.mark.parametrize("text", ["", "k", "0", "-5", "10g", "half a million"])
 def test_what_is_no_number_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="is not a number of parameters"):
-        parse(text)
+        num_parameters(text)
 
 
 @pytest.mark.parametrize("budget", ["20k", "100k", "500k"])
@@ -36,11 +37,11 @@ def test_what_is_no_number_is_refused(text: str) -> None:
 def test_the_greatest_width_that_fits(model: str, budget: str) -> None:
     cfg = compose(f"model={model}", "preset=none", "encoding=[]", f"budget={budget}")
     widen(cfg.model, cfg.budget, lambda: make(cfg))
-    assert parameters(cfg) <= parse(budget)
+    assert parameters(cfg) <= num_parameters(budget)
     for more in range(1, 9):
         wider = OmegaConf.merge(cfg, {"model": {"hidden_dim": cfg.model.hidden_dim + more}})
         try:
-            assert parameters(wider) > parse(budget)
+            assert parameters(wider) > num_parameters(budget)
         except UsageError:
             continue
 

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from gnnlab.aggregation.base import Aggregation
 from gnnlab.batch import Batch
-from gnnlab.errors import UsageError
+from gnnlab.bounds import Fraction
 from gnnlab.nn.gate import Gate, full
 
 
@@ -16,10 +16,8 @@ class DropEdge(Aggregation):
     an exact number. What is kept is not scaled up; the two directions of an edge are two edges.
     """
 
-    def __init__(self, rate: float = 0.2, per_layer: bool = False) -> None:
+    def __init__(self, rate: Fraction = 0.2, per_layer: bool = False) -> None:
         super().__init__()
-        if not 0 <= rate < 1:
-            raise UsageError(f"aggregation.rate={rate} is a share of edges to remove: at least 0 and below 1.")
         self.rate, self.per_layer = rate, per_layer
 
     def forward(self, batch: Batch) -> Gate:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from gnnlab.aggregation.base import Aggregation
 from gnnlab.aggregation.homophily import edge_homophily
 from gnnlab.batch import Batch
+from gnnlab.bounds import NonNegative
 from gnnlab.errors import UsageError
 from gnnlab.nn.gate import Gate
 from gnnlab.packed import Packed
@@ -31,10 +32,8 @@ class Learnt(Aggregation):
 
     key: Tensor
 
-    def __init__(self, graphs: Packed, l1: float = 1e-6) -> None:
+    def __init__(self, graphs: Packed, l1: NonNegative = 1e-6) -> None:
         super().__init__()
-        if l1 < 0:
-            raise UsageError(f"aggregation.l1={l1} is the price of an edge: at least 0.")
         self.l1 = l1
         self.mask = nn.Parameter(torch.ones(graphs.num_edges))
         source, target = graphs.edge_index

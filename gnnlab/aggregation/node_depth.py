@@ -11,7 +11,6 @@ from gnnlab.aggregation.base import Aggregation
 from gnnlab.aggregation.homophily import edge_homophily
 from gnnlab.aggregation.snowflake_figure import End, draw
 from gnnlab.batch import Batch
-from gnnlab.errors import UsageError
 from gnnlab.nn.gate import Gate
 from gnnlab.trainer.method import Splits
 
@@ -73,9 +72,3 @@ def statistics(batch: Batch, depth: Tensor, layers: int, end: End = "destination
         "homophily": edge_homophily(batch),
         "homophily_per_layer": [edge_homophily(batch, kept) for kept in heard],
     }
-
-
-def check_threshold(name: str, value: float) -> None:
-    """Raise `UsageError` unless `value` is a threshold: at least 0."""
-    if not value >= 0:
-        raise UsageError(f"aggregation.{name}={value} is a threshold relative to a node's own: at least 0.")

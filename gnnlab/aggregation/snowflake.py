@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from gnnlab.aggregation.hop_scores import depths
-from gnnlab.aggregation.node_depth import check_threshold
 from gnnlab.aggregation.proxy import LabelProxy
 from gnnlab.aggregation.two_stage import TwoStage
 from gnnlab.batch import Batch
+from gnnlab.bounds import Count, NonNegative
 from gnnlab.nn.gate import Gate
 from gnnlab.spec import GraphSpec
 
@@ -37,12 +37,11 @@ class Snowflake(TwoStage):
         self,
         spec: GraphSpec,
         depth: int,
-        beta: float = 5e-3,
-        stage1_epochs: int | None = None,
+        beta: NonNegative = 5e-3,
+        stage1_epochs: Count | None = None,
         as_released: bool = False,
     ) -> None:
         super().__init__(depth, stage1_epochs)
-        check_threshold("beta", beta)
         self.beta, self.as_released = beta, as_released
         self.end = "source" if as_released else "destination"
         self.proxy = LabelProxy(spec)

@@ -11,9 +11,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from gnnlab.aggregation.node_depth import check_threshold
 from gnnlab.aggregation.two_stage import TwoStage
 from gnnlab.batch import Batch
+from gnnlab.bounds import Count, NonNegative
 from gnnlab.nn.gate import Gate, full
 from gnnlab.packed import Packed
 
@@ -29,9 +29,8 @@ class SnowflakeV1(TwoStage):
     first_phase = "probe"
     gradient: Tensor
 
-    def __init__(self, graphs: Packed, depth: int, rho: float = 0.1, stage1_epochs: int | None = None) -> None:
+    def __init__(self, graphs: Packed, depth: int, rho: NonNegative = 0.1, stage1_epochs: Count | None = None) -> None:
         super().__init__(depth, stage1_epochs)
-        check_threshold("rho", rho)
         self.rho = rho
         self.register_buffer("gradient", torch.zeros(depth, graphs.num_nodes))
 

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
 
-from gnnlab.aggregation.node_depth import NodeDepth, check_threshold, listen
+from gnnlab.aggregation.node_depth import NodeDepth, listen
 from gnnlab.batch import Batch
+from gnnlab.bounds import NonNegative
 from gnnlab.nn.conv.gcn import normalised
 from gnnlab.nn.gate import Gate
 from gnnlab.ops import propagate
@@ -28,9 +29,8 @@ class SnowflakeV2(NodeDepth):
     0.01 for 64) is not the same threshold.
     """
 
-    def __init__(self, depth: int, rho: float = 0.1) -> None:
+    def __init__(self, depth: int, rho: NonNegative = 0.1) -> None:
         super().__init__(depth)
-        check_threshold("rho", rho)
         self.rho = rho
 
     def forward(self, batch: Batch) -> Gate:

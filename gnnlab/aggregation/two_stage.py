@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from gnnlab.aggregation.node_depth import NodeDepth, listen
 from gnnlab.batch import Batch
-from gnnlab.errors import UsageError
 from gnnlab.nn.gate import Gate
 from gnnlab.packed import Packed
 from gnnlab.trainer.method import Splits
@@ -30,8 +29,6 @@ class TwoStage(NodeDepth):
 
     def __init__(self, layers: int, stage1_epochs: int | None) -> None:
         super().__init__(layers)
-        if stage1_epochs is not None and stage1_epochs < 1:
-            raise UsageError(f"aggregation.stage1_epochs={stage1_epochs}: at least 1, or null for as many as later.")
         self.stage1_epochs = stage1_epochs
         self.register_buffer("gated", torch.tensor(False))
         self.found: list[tuple[Packed, dict[str, Tensor], Tensor]] = []

@@ -1,7 +1,8 @@
 """Whether a value from a config fits an annotation, both as written: nothing is imported or evaluated."""
 
 import ast
-from collections.abc import Mapping
+import operator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from gnnlab.config.source import Definition, Module, resolve
@@ -28,6 +29,8 @@ def accepts(annotation: ast.expr | None, module: Module, value: Any) -> bool:
     inner = annotation.slice if isinstance(annotation, ast.Subscript) else None
     if name == "Literal" and inner is not None:
         return value in _values(inner)
+    if name == "Annotated" and isinstance(inner, ast.Tuple):
+        return accepts(inner.elts[0], module, value) and all(holds(value, limit) for _, holds, limit in _bounds(inner))
     if name in SEQUENCES:
         return isinstance(value, list | tuple) and _items_fit(name, inner, module, value)
     if name in MAPPINGS:
@@ -51,6 +54,42 @@ def choices(annotation: ast.expr | None, module: Module) -> list[Any]:
         return _values(annotation.slice) if _name(annotation) == "Literal" else []
     alias = _alias(annotation, module)
     return choices(alias[0], alias[1]) if alias else []
+
+
+def in_words(annotation: ast.expr, module: Module) -> str:
+    """What the annotation takes, as a refusal says it: "int at least 1 or null"."""
+    return " or ".join(_one_in_words(one, module) for one in _alternatives(_unquoted(annotation)))
+
+
+def _one_in_words(annotation: ast.expr, module: Module) -> str:
+    alias = _alias(annotation, module)
+    if alias:
+        return in_words(*alias)
+    inner = annotation.slice if isinstance(annotation, ast.Subscript) else None
+    if listed := [str(value) for value in choices(annotation, module)]:
+        return f"one of {', '.join(listed)}" if len(listed) > 1 else listed[0]
+    if _name(annotation) == "Annotated" and isinstance(inner, ast.Tuple):
+        bounds = " and ".join(f"{words} {limit}" for words, _, limit in _bounds(inner))
+        return f"{in_words(inner.elts[0], module)} {bounds}".rstrip()
+    is_none = isinstance(annotation, ast.Constant) and annotation.value is None
+    return "null" if is_none else ast.unparse(annotation)
+
+
+BOUNDS = {
+    "Ge": ("at least", operator.ge),
+    "Gt": ("above", operator.gt),
+    "Le": ("at most", operator.le),
+    "Lt": ("below", operator.lt),
+}
+"""Of annotated-types, as in `Annotated[float, Ge(0), Lt(1)]`."""
+
+
+def _bounds(annotated: ast.Tuple) -> Iterator[tuple[str, Callable[[Any, Any], bool], Any]]:
+    """The bounds after a type: in words, the comparison, the limit. What else is there is not for a check."""
+    for call in annotated.elts[1:]:
+        bound = call.args[0] if isinstance(call, ast.Call) and call.args else None
+        if isinstance(call, ast.Call) and isinstance(bound, ast.Constant) and (name := _name(call.func)) in BOUNDS:
+            yield *BOUNDS[name], bound.value
 
 
 SCALARS = {

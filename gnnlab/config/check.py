@@ -4,21 +4,16 @@ Every section is held against the signature it will be called with, and every fa
 against what the dataset and the encodings `give`. A refusal names the key as typed on the command line.
 """
 
-import ast
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
 
-from gnnlab.config.annotation import accepts, choices
-from gnnlab.config.nearest import did_you_mean, nearest, nearest_path, paths
+from gnnlab.config.annotation import accepts
+from gnnlab.config.nearest import did_you_mean, nearest_path, paths
+from gnnlab.config.root import check_root, check_value
 from gnnlab.config.sections import (
     KEYWORDS,
-    LISTS,
-    REQUIRED,
-    SECTIONS,
-    VALUES,
     at_once,
     choice,
     on_request,
@@ -27,8 +22,8 @@ from gnnlab.config.sections import (
     run_time,
     typed,
 )
-from gnnlab.config.signature import Parameter, Signature, facts, signature
-from gnnlab.config.source import Definition, Module
+from gnnlab.config.signature import Parameter, Signature, facts, literal, signature
+from gnnlab.config.source import Definition
 from gnnlab.config.target import locate, within
 from gnnlab.errors import UsageError
 
@@ -74,42 +69,8 @@ def check(
         if found is not None:
             check_keys(path, part, found, config, chosen)
             check_call(path, part, found, chosen)
-    num_layers = config["model"].get("num_layers")
-    if isinstance(num_layers, int) and num_layers < 0:
-        raise UsageError(f"model.num_layers={num_layers} is negative.")
-    check_needs(definitions, chosen, givers, num_layers)
-
-
-def check_root(config: Mapping[str, Any], chosen: Chosen) -> None:
-    """Known keys only, the required sections there, and every section chosen and not just set."""
-    for key, value in config.items():
-        if key in VALUES:
-            check_value(key, value, Parameter(Module("", None), ast.parse(VALUES[key], mode="eval").body, True), key)
-            check_word(key, value)
-        elif key not in SECTIONS:
-            near = nearest(key, [*VALUES, *SECTIONS]) or nearest_path(key, set(paths(config)) - {key})
-            raise UsageError(f"Nothing reads {key}{did_you_mean(near)}")
-    for key in VALUES.keys() - config.keys():
-        raise UsageError(f"The config has no {key}; set it: {key}=<value>.")
-    for key in REQUIRED:
-        if not config.get(key):
-            raise UsageError(f"The config has no {key}; choose one: {key}=<name>.")
-    for key in SECTIONS & config.keys():
-        section = config[key] or {}
-        entries = {f"{key}.{name}": entry for name, entry in section.items()} if key in LISTS else {key: section}
-        for path, entry in entries.items():
-            if entry and "_target_" not in entry:
-                raise UsageError(f"{choice(path, chosen)} is not chosen, yet {path}.{next(iter(entry))} is set.")
-
-
-def check_word(key: str, value: Any) -> None:
-    """A seed that generators take; `resume` a word or a path, and not nearly a word."""
-    if key == "seed" and not 0 <= value < 2**32:
-        raise UsageError(f"seed={value} does not fit: a seed lies between 0 and 2³² - 1.")
-    words = ("never", "auto")
-    near = nearest(value, words) if key == "resume" else None
-    if near and value not in words and not Path(value).exists():
-        raise UsageError(f"resume={value} is neither never, nor auto, nor a run folder{did_you_mean(near)}")
+    check_fold(config["dataset"], definitions.get("dataset"), choice("dataset", chosen))
+    check_needs(definitions, chosen, givers, config["model"].get("num_layers"))
 
 
 def check_keywords(path: str, part: Mapping[str, Any], name: str) -> None:
@@ -141,18 +102,6 @@ def check_keys(path: str, part: Mapping[str, Any], found: Signature, config: Map
             raise UsageError(f"There is no setting {place}{did_you_mean(nearest_path(place, known))}{takes}")
 
 
-def check_value(place: str, value: Any, parameter: Parameter, name: str) -> None:
-    """The value fits the parameter's annotation."""
-    annotation, module = parameter.annotation, parameter.module
-    if annotation is None or value == "???" or accepts(annotation, module, value):
-        return
-    listed = [str(item) for item in choices(annotation, module)]
-    wanted = f"one of {', '.join(listed)}" if listed else ast.unparse(annotation)
-    raise UsageError(
-        f"{place}={typed(value)} does not fit: {name} takes {wanted}{did_you_mean(nearest(str(value), listed))}"
-    )
-
-
 def check_absent(place: str, parameter: Parameter, name: str, chosen: Chosen) -> None:
     """A part that an option leaves out may be left out."""
     if parameter.annotation is not None and not accepts(parameter.annotation, parameter.module, None):
@@ -171,6 +120,14 @@ def check_call(path: str, part: Mapping[str, Any], found: Signature, chosen: Cho
         given = key in (handed or ()) or key in on_request(path)
         if parameter.required and not given and part.get(key, "???") == "???":
             raise UsageError(f"{name} needs {path}.{key}: add {path}.{key}=<value> to the command.")
+
+
+def check_fold(part: Mapping[str, Any], definition: Definition | None, name: str) -> None:
+    """A fold is one of those published, or `all`."""
+    count = literal(definition, "num_folds") if definition else None
+    fold = part.get("fold")
+    if isinstance(count, int) and isinstance(fold, int) and fold not in range(count):
+        raise UsageError(f"dataset.fold={fold} does not fit: {name} has folds 0 … {count - 1}, and all.")
 
 
 def check_needs(

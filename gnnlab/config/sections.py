@@ -10,7 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 from gnnlab.errors import UsageError
 
 VALUES = {
-    "seed": "int",
+    "seed": "Annotated[int, Ge(0), Lt(4294967296)]",
     "out": "str",
     "resume": "str",
     "budget": "int | str | None",

@@ -6,6 +6,7 @@ given. Classes with `__init__`, dataclasses and functions are understood, throug
 
 import ast
 from dataclasses import dataclass, field
+from typing import Any
 
 from gnnlab.config.source import Definition, Module, resolve
 from gnnlab.errors import UsageError
@@ -39,20 +40,29 @@ def signature(definition: Definition) -> Signature | None:
 
 def facts(definition: Definition, name: str) -> tuple[str, ...]:
     """The class attribute `name` ("needs" or "gives"), a literal tuple, own or inherited."""
+    found = literal(definition, name) or ()
+    if not isinstance(found, tuple) or not all(isinstance(fact, str) for fact in found):
+        raise UsageError(f"{_place(definition, name)} must be a tuple of strings.")
+    return found
+
+
+def literal(definition: Definition, name: str) -> Any:
+    """The value of the class attribute `name`, own or inherited; None where there is none."""
     if not isinstance(definition.node, ast.ClassDef):
-        return ()
+        return None
     value = _attribute(definition.node, name)
     if value is None:
-        found = (facts(base, name) for base in _bases(definition.module, definition.node) if base)
-        return next((inherited for inherited in found if inherited), ())
+        found = (literal(base, name) for base in _bases(definition.module, definition.node) if base)
+        return next((inherited for inherited in found if inherited), None)
     try:
-        literal = ast.literal_eval(value)
+        return ast.literal_eval(value)
     except ValueError:
-        literal = None
-    if not isinstance(literal, tuple) or not all(isinstance(fact, str) for fact in literal):
-        place = f"{definition.module.name}.{definition.node.name}.{name}"
-        raise UsageError(f"{place} must be a literal tuple of strings: it is read without importing the module.")
-    return literal
+        place = _place(definition, name)
+        raise UsageError(f"{place} must be a literal: it is read without importing the module.") from None
+
+
+def _place(definition: Definition, name: str) -> str:
+    return f"{definition.module.name}.{getattr(definition.node, 'name', '')}.{name}"
 
 
 def _of_function(module: Module, node: ast.FunctionDef, bound: bool = False) -> Signature:

@@ -69,10 +69,6 @@ class Dataset(ABC):
         fold = getattr(self, "fold", 0)
         if fold not in range(self.num_folds):
             raise UsageError(f"dataset.fold={fold}: load one fold, 0 … {self.num_folds - 1}.")
-        for name, value in vars(self).items():
-            least = 0 if name == "seed" else 1 if name.startswith("num_") else None
-            if least is not None and value < least:
-                raise UsageError(f"dataset.{name}={value} must be at least {least}.")
 
     def _check_gives(self, spec: GraphSpec) -> None:
         facts = {f"{spec.level}_level", *(["edge_attr"] if spec.edge.kind != "none" else [])}

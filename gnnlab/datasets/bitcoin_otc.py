@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 from torch_geometric.datasets import BitcoinOTC as Loader
 
+from gnnlab.bounds import Count
 from gnnlab.datasets.base import RawDataset, consecutive
 from gnnlab.datasets.source import RawFiles, download_only, read_lines
-from gnnlab.errors import UsageError
 from gnnlab.packed import Packed
 from gnnlab.spec import Feature, GraphSpec
 
@@ -36,11 +36,7 @@ class BitcoinOTC(RawDataset):
 
     gives: ClassVar[tuple[str, ...]] = ("edge_level", "edge_attr")
 
-    window: int = 10
-
-    def __post_init__(self) -> None:
-        if self.window < 1:
-            raise UsageError(f"dataset.window={self.window} must be at least 1.")
+    window: Count = 10
 
     def spec(self) -> GraphSpec:
         return GraphSpec("bitcoin_otc", "edge", "binary", 1, "roc_auc", edge=Feature.continuous(1))

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from gnnlab.bounds import Natural
 from gnnlab.datasets.base import SPLITS, Dataset, in_degrees
 from gnnlab.datasets.check import check_split
 from gnnlab.datasets.folder_files import contents, files_of, read_folder, size_and_time
@@ -34,7 +35,7 @@ class Folder(Dataset):
     path: str
     target: Target | None
     metric: Metric | None = None
-    seed: int = 0
+    seed: Natural = 0
 
     def key(self) -> dict[str, Any]:
         return {**super().key(), "files": {file.name: size_and_time(file) for file in files_of(Path(self.path))}}

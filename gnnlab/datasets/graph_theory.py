@@ -12,6 +12,7 @@ import torch
 from scipy.sparse.csgraph import shortest_path
 from torch import Tensor
 
+from gnnlab.bounds import Count, Natural
 from gnnlab.datasets.base import Dataset
 from gnnlab.packed import Packed
 from gnnlab.spec import Feature, GraphSpec, Level
@@ -49,10 +50,10 @@ class GraphTheory(Dataset):
     """
 
     level: ClassVar[Level]
-    num_train: int = 5_120
-    num_val: int = 640
-    num_test: int = 1_280
-    seed: int = 0
+    num_train: Count = 5_120
+    num_val: Count = 640
+    num_test: Count = 1_280
+    seed: Natural = 0
 
     def spec(self) -> GraphSpec:
         return GraphSpec(f"{self.level}_properties", self.level, "regression", 3, "rmse", Feature.continuous(2))

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from gnnlab.batch import Batch
+from gnnlab.bounds import Count
 from gnnlab.errors import UsageError
 from gnnlab.ops.assemble import assemble
 from gnnlab.packed import Packed
@@ -35,17 +36,15 @@ class Loader:
     def __init__(
         self,
         packed: Packed,
-        batch_size: int | None = 32,
-        max_nodes: int | None = None,
-        max_edges: int | None = None,
-        limit: int | None = None,
+        batch_size: Count | None = 32,
+        max_nodes: Count | None = None,
+        max_edges: Count | None = None,
+        limit: Count | None = None,
         shuffle: bool = False,
         seed: int = 0,
         rank: int = 0,
         world: int = 1,
     ) -> None:
-        if limit is not None and limit < 1:
-            raise UsageError(f"loader.limit={limit} leaves no graphs: it must be at least 1.")
         if limit is not None and limit < packed.num_graphs:
             packed = packed.take(torch.arange(limit) * packed.num_graphs // limit)
         self.packed, self.asked = packed, (batch_size, max_nodes, max_edges, None, shuffle, seed, rank, world)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gnnlab.batch import Batch
+from gnnlab.bounds import Count
 from gnnlab.datasets.loader import Loader
 from gnnlab.errors import UsageError
 from gnnlab.packed import Packed
@@ -44,16 +45,14 @@ class NeighbourLoader(Loader):
         packed: Packed,
         fanouts: Sequence[int] = (15, 10),
         eval_fanouts: Sequence[int] | None = None,
-        batch_size: int = 1024,
-        limit: int | None = None,
+        batch_size: Count = 1024,
+        limit: Count | None = None,
         shuffle: bool = False,
         seed: int = 0,
         rank: int = 0,
         world: int = 1,
     ) -> None:
         super().__init__(packed, batch_size=None, shuffle=shuffle, seed=seed, rank=rank, world=world)
-        if batch_size < 1 or (limit is not None and limit < 1):
-            raise UsageError(f"loader.batch_size={batch_size} and loader.limit={limit} must be at least 1.")
         for name, given in (("fanouts", fanouts), ("eval_fanouts", fanouts if eval_fanouts is None else eval_fanouts)):
             if not given or any(fanout < 1 and fanout != -1 for fanout in given):
                 raise UsageError(

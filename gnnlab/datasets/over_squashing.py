@@ -1,13 +1,15 @@
 """Over-squashing: generated tasks in which one node needs what a distant one knows; it alone counts, by its `mask`."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import torch
+from annotated_types import Ge
 from torch import Tensor
 from torch.nn.functional import one_hot
 
+from gnnlab.bounds import Count, Natural
 from gnnlab.datasets.base import Dataset, consecutive
 from gnnlab.errors import UsageError
 from gnnlab.packed import Packed
@@ -28,9 +30,9 @@ class TreeNeighboursMatch(Dataset):
 
     gives: ClassVar[tuple[str, ...]] = ("node_level",)
 
-    depth: int = 4
-    num_trees: int = 32_000
-    seed: int = 0
+    depth: Annotated[int, Ge(2)] = 4
+    num_trees: Annotated[int, Ge(10)] = 32_000
+    seed: Natural = 0
 
     def spec(self) -> GraphSpec:
         leaves = 2**self.depth
@@ -38,8 +40,6 @@ class TreeNeighboursMatch(Dataset):
         return GraphSpec("tree_neighbours_match", "node", "multiclass", leaves, "accuracy", node)
 
     def build(self) -> dict[str, Packed]:
-        if self.depth < 2 or self.num_trees < 10:
-            raise UsageError(f"dataset.depth={self.depth} must be at least 2, num_trees={self.num_trees} at least 10.")
         random, leaves = np.random.default_rng(self.seed), 2**self.depth
         values = permutations(random, leaves, min(1_000, -(-self.num_trees // leaves)))
         order = random.permutation(len(values) * leaves)[: self.num_trees]
@@ -66,19 +66,19 @@ class RingTransfer(Dataset):
     gives: ClassVar[tuple[str, ...]] = ("node_level", "undirected")
 
     kind: Literal["ring", "crossed", "lollipop"] = "ring"
-    nodes: int = 10
-    classes: int = 5
-    num_train: int = 5_000
-    num_val: int = 500
-    num_test: int = 500
+    nodes: Annotated[int, Ge(4)] = 10
+    classes: Count = 5
+    num_train: Count = 5_000
+    num_val: Count = 500
+    num_test: Count = 500
 
     def spec(self) -> GraphSpec:
         node = Feature.continuous(self.classes)
         return GraphSpec(f"{self.kind}_transfer", "node", "multiclass", self.classes, "accuracy", node)
 
     def build(self) -> dict[str, Packed]:
-        if self.nodes < 4 or self.nodes % 2:
-            raise UsageError(f"dataset.nodes={self.nodes} must be an even number, at least 4.")
+        if self.nodes % 2:
+            raise UsageError(f"dataset.nodes={self.nodes} must be an even number.")
         sizes = {"train": self.num_train, "val": self.num_val, "test": self.num_test}
         return {split: self._graphs(count) for split, count in sizes.items()}
 

@@ -16,6 +16,7 @@ import torch
 from torch.nn.functional import one_hot
 from tqdm import tqdm
 
+from gnnlab.bounds import Count, Natural
 from gnnlab.datasets.base import Dataset
 from gnnlab.packed import Packed
 from gnnlab.spec import Feature, GraphSpec
@@ -35,10 +36,10 @@ class BlockModels(Dataset):
 
     gives: ClassVar[tuple[str, ...]] = ("node_level", "undirected")
 
-    num_train: int = 10_000
-    num_val: int = 1_000
-    num_test: int = 1_000
-    seed: int = 0
+    num_train: Count = 10_000
+    num_val: Count = 1_000
+    num_test: Count = 1_000
+    seed: Natural = 0
 
     @abstractmethod
     def recipe(self, random: np.random.Generator) -> Recipe:
@@ -61,8 +62,8 @@ class Pattern(BlockModels):
     class-weighted loss, metric balanced accuracy. Published: GPS 86.685 ± 0.059, GatedGCN 85.568 ± 0.088.
     """
 
-    num_val: int = 2_000
-    num_test: int = 2_000
+    num_val: Count = 2_000
+    num_test: Count = 2_000
     binary: bool = True
 
     def spec(self) -> GraphSpec:

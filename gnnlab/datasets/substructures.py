@@ -1,13 +1,15 @@
 """Generated tasks of counting and finding substructures, which tell apart what networks can express."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import networkx as nx
 import numpy as np
 import torch
+from annotated_types import Ge
 from torch import Tensor
 
+from gnnlab.bounds import Count, Natural
 from gnnlab.datasets.base import Dataset, consecutive
 from gnnlab.errors import UsageError
 from gnnlab.packed import Packed
@@ -32,15 +34,13 @@ class CountSubstructures(Dataset):
     gives: ClassVar[tuple[str, ...]] = ("graph_level", "undirected")
 
     pattern: Pattern = "triangle"
-    num_graphs: int = 5_000
-    seed: int = 0
+    num_graphs: Annotated[int, Ge(10)] = 5_000
+    seed: Natural = 0
 
     def spec(self) -> GraphSpec:
         return GraphSpec(f"count_{self.pattern}", "graph", "regression", 1, "mae")
 
     def build(self) -> dict[str, Packed]:
-        if self.num_graphs < 10:
-            raise UsageError(f"dataset.num_graphs={self.num_graphs} must be at least 10.")
         random = np.random.default_rng(self.seed)
         adjacency = torch.zeros(self.num_graphs, 30, 30)
         sizes = []
@@ -71,19 +71,19 @@ class Cycles(Dataset):
 
     gives: ClassVar[tuple[str, ...]] = ("graph_level", "undirected")
 
-    length: int = 6
-    nodes: int = 56
-    num_train: int = 9_000
-    num_val: int = 1_000
-    num_test: int = 10_000
-    seed: int = 0
+    length: Annotated[int, Ge(3)] = 6
+    nodes: Count = 56
+    num_train: Count = 9_000
+    num_val: Count = 1_000
+    num_test: Count = 10_000
+    seed: Natural = 0
 
     def spec(self) -> GraphSpec:
         return GraphSpec("cycles", "graph", "binary", 1, "accuracy")
 
     def build(self) -> dict[str, Packed]:
-        if not 3 <= self.length <= self.nodes // 2:
-            raise UsageError(f"dataset.length={self.length} for dataset.nodes={self.nodes}: 3 … half of the nodes.")
+        if self.length > self.nodes // 2:
+            raise UsageError(f"dataset.length={self.length} for dataset.nodes={self.nodes}: at most half of the nodes.")
         random = np.random.default_rng(self.seed)
         sizes = {"train": self.num_train, "val": self.num_val, "test": self.num_test}
         return {split: self._graphs(random, count) for split, count in sizes.items()}

@@ -11,6 +11,7 @@ from torch.nn.functional import pad
 from torch_geometric.datasets import TUDataset
 from torch_geometric.io import read_tu_data
 
+from gnnlab.bounds import Natural
 from gnnlab.datasets.base import RawDataset
 from gnnlab.datasets.source import RawFiles, download_only, read_lines
 from gnnlab.packed import Packed
@@ -55,7 +56,7 @@ class TU(RawDataset):
     name: Literal["NCI1", "PROTEINS", "ENZYMES", "DD", "IMDB-BINARY", "IMDB-MULTI", "COLLAB", "REDDIT-BINARY"]
     attributes: bool = False
     fold: int | Literal["all"] = 0
-    seed: int = 0
+    seed: Natural = 0
 
     def spec(self) -> GraphSpec:
         sizes = SIZES[self.name]

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from gnnlab.batch import Batch
+from gnnlab.bounds import Count
 from gnnlab.encodings.columns import node_pairs
 from gnnlab.encodings.laplacian import Laplacian
 from gnnlab.encodings.networks import NormedMLP
@@ -37,11 +38,11 @@ class BasisNet(Spectral):
     ambiguous_basis: ClassVar[bool] = True
     orthonormal: ClassVar[bool] = True
 
-    k: int = 8
-    dim: int | None = None
+    k: Count = 8
+    dim: Count | None = None
     laplacian: Laplacian = "sym"
-    layers: int = 2
-    hidden: int = 8
+    layers: Count = 2
+    hidden: Count = 8
 
     def cache_key(self) -> dict:
         return {"k": self.k, "laplacian": self.laplacian}

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from gnnlab.batch import Batch
+from gnnlab.bounds import Count
 from gnnlab.encodings.base import Encoding
-from gnnlab.errors import UsageError
 from gnnlab.packed import Packed
 
 
@@ -23,12 +23,8 @@ class Degree(Encoding):
 
     gives: ClassVar[tuple[str, ...]] = ("degree",)
 
-    max_degree: int = 64
-    dim: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.max_degree < 1:
-            raise UsageError(f"encoding.degree.max_degree={self.max_degree} must be at least 1.")
+    max_degree: Count = 64
+    dim: Count | None = None
 
     def cache_key(self) -> dict:
         return {}

@@ -18,6 +18,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from gnnlab.bounds import Count
 from gnnlab.encodings.dense import adjacency, groups, without_directions
 from gnnlab.encodings.laplacian import Laplacian
 from gnnlab.encodings.linear import LinearEncoder, Norm
@@ -36,7 +37,7 @@ class Elstatic(Spectral):
     laplacian: ClassVar[Laplacian] = "none"
     pairs: ClassVar[None] = None
 
-    dim: int | None = None
+    dim: Count | None = None
     norm: Norm = "batch"
 
     def cache_key(self) -> dict:

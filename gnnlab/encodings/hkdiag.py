@@ -15,10 +15,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from gnnlab.bounds import Count
 from gnnlab.encodings.laplacian import Laplacian
 from gnnlab.encodings.linear import LinearEncoder, Norm
 from gnnlab.encodings.spectrum import Spectral, Spectrum
-from gnnlab.errors import UsageError
 from gnnlab.packed import Packed
 
 ZERO = 1e-8  # below this an eigenvalue counts as zero
@@ -33,13 +33,9 @@ class HKdiag(Spectral):
     laplacian: ClassVar[Laplacian] = "none"
     pairs: ClassVar[None] = None
 
-    times: int = 20
-    dim: int | None = None
+    times: Count = 20
+    dim: Count | None = None
     norm: Norm = "batch"
-
-    def __post_init__(self) -> None:
-        if self.times < 1:
-            raise UsageError(f"HKdiag(times={self.times}): at least 1 time is needed.")
 
     def cache_key(self) -> dict:
         return {"times": self.times}

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from gnnlab.batch import Batch
+from gnnlab.bounds import Count
 from gnnlab.encodings.laplacian import Laplacian
 from gnnlab.encodings.spectrum import Spectral, Spectrum
 from gnnlab.ops.linear import Linear
@@ -37,8 +38,8 @@ class LapPE(Spectral):
     gives: ClassVar[tuple[str, ...]] = ("lappe",)
     ambiguous_basis: ClassVar[bool] = True
 
-    k: int = 8
-    dim: int | None = None
+    k: Count = 8
+    dim: Count | None = None
     laplacian: Laplacian = "none"
     skip_trivial: bool = False
     net: Literal["deepset", "transformer", "linear"] = "deepset"

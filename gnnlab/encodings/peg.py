@@ -13,6 +13,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from gnnlab.batch import Batch
+from gnnlab.bounds import Count
 from gnnlab.encodings.laplacian import Laplacian
 from gnnlab.encodings.spectrum import Spectral, Spectrum
 from gnnlab.ops import aggregate
@@ -28,8 +29,8 @@ class PEG(Spectral):
     ambiguous_basis: ClassVar[bool] = True
     orthonormal: ClassVar[bool] = True
 
-    k: int = 8
-    dim: int | None = None
+    k: Count = 8
+    dim: Count | None = None
     laplacian: Laplacian = "none"
 
     @property

@@ -10,16 +10,17 @@ attribute `rrwp` [N, K], the diagonal. `relative_walks` has all pairs of a batch
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
+from annotated_types import Ge
 from torch import Tensor, nn
 
 from gnnlab.batch import Batch
+from gnnlab.bounds import Count
 from gnnlab.encodings.columns import node_pairs
 from gnnlab.encodings.linear import LinearEncoder, Norm
 from gnnlab.encodings.rwse import RWSE
-from gnnlab.errors import UsageError
 from gnnlab.packed import Packed
 
 
@@ -29,13 +30,9 @@ class RRWP(RWSE):
 
     gives: ClassVar[tuple[str, ...]] = ("rrwp",)
 
-    steps: int = 21
-    dim: int | None = None
+    steps: Annotated[int, Ge(2)] = 21
+    dim: Count | None = None
     norm: Norm = "none"
-
-    def __post_init__(self) -> None:
-        if self.steps < 2:
-            raise UsageError(f"encoding.rrwp.steps={self.steps} must be at least 2: step 0 is the same for all nodes.")
 
     def precompute(self, graphs: Packed) -> dict[str, Tensor]:
         later = RWSE(self.steps - 1).precompute(graphs)["rwse"]

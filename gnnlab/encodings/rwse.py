@@ -19,10 +19,10 @@ import torch
 from scipy.sparse import csr_array, diags_array
 from torch import Tensor, nn
 
+from gnnlab.bounds import Count
 from gnnlab.encodings.base import Encoding
 from gnnlab.encodings.dense import by_size
 from gnnlab.encodings.linear import LinearEncoder, Norm
-from gnnlab.errors import UsageError
 from gnnlab.ops.return_probabilities import is_fused, return_probabilities
 from gnnlab.packed import Packed
 
@@ -38,13 +38,9 @@ class RWSE(Encoding):
 
     gives: ClassVar[tuple[str, ...]] = ("rwse",)
 
-    steps: int = 20
-    dim: int | None = None
+    steps: Count = 20
+    dim: Count | None = None
     norm: Norm = "batch"
-
-    def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise UsageError(f"encoding.rwse.steps={self.steps} must be at least 1.")
 
     def cache_key(self) -> dict:
         return {"steps": self.steps}

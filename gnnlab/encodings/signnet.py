@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from gnnlab.batch import Batch
+from gnnlab.bounds import Count
 from gnnlab.encodings.columns import columns
 from gnnlab.encodings.laplacian import Laplacian
 from gnnlab.encodings.networks import DeepGIN, NormedMLP
@@ -34,12 +35,12 @@ class SignNet(Spectral):
     gives: ClassVar[tuple[str, ...]] = ("signnet",)
     ambiguous_basis: ClassVar[bool] = True
 
-    k: int = 8
-    dim: int | None = None
+    k: Count = 8
+    dim: Count | None = None
     laplacian: Laplacian = "none"
     net: Literal["mlp", "deepset"] = "mlp"
-    layers: int = 8
-    hidden: int = 64
+    layers: Count = 8
+    hidden: Count = 64
 
     def cache_key(self) -> dict:
         return {"k": self.k, "laplacian": self.laplacian}

@@ -17,11 +17,11 @@ from scipy.sparse import csr_array
 from torch import Tensor, nn
 
 from gnnlab.batch import Batch
+from gnnlab.bounds import Count
 from gnnlab.encodings.base import Encoding
 from gnnlab.encodings.columns import node_pairs
 from gnnlab.encodings.dense import by_size
 from gnnlab.encodings.linear import LinearEncoder, Norm
-from gnnlab.errors import UsageError
 from gnnlab.packed import Packed
 
 COLUMN_ELEMENTS = 1 << 20  # of a block of columns of a large graph
@@ -33,13 +33,9 @@ class SPD(Encoding):
 
     gives: ClassVar[tuple[str, ...]] = ("spd",)
 
-    max_distance: int = 10
-    dim: int | None = None
+    max_distance: Count = 10
+    dim: Count | None = None
     norm: Norm = "batch"
-
-    def __post_init__(self) -> None:
-        if self.max_distance < 1:
-            raise UsageError(f"encoding.spd.max_distance={self.max_distance} must be at least 1.")
 
     def cache_key(self) -> dict:
         return {"max_distance": self.max_distance}

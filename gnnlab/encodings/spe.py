@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from gnnlab.batch import Batch
+from gnnlab.bounds import Count
 from gnnlab.encodings.columns import node_pairs
 from gnnlab.encodings.laplacian import Laplacian
 from gnnlab.encodings.networks import DeepGIN, NormedMLP
@@ -44,13 +45,13 @@ class SPE(Spectral):
     ambiguous_basis: ClassVar[bool] = True
     orthonormal: ClassVar[bool] = True
 
-    k: int = 37
-    dim: int | None = None
+    k: Count = 37
+    dim: Count | None = None
     laplacian: Laplacian = "sym"
-    channels: int = 16
+    channels: Count = 16
     phi: Literal["mlp", "deepsets", "one"] = "mlp"
-    layers: int = 3
-    hidden: int = 32
+    layers: Count = 3
+    hidden: Count = 32
 
     def cache_key(self) -> dict:
         return {"k": self.k, "laplacian": self.laplacian}

@@ -85,8 +85,6 @@ class Spectral(Encoding):
 
     def __post_init__(self) -> None:
         name = type(self).__name__.lower()
-        if getattr(self, "k", 1) < 1:
-            raise UsageError(f"encoding.{name}.k must be at least 1.")
         if self.orthonormal and self.laplacian == "rw":
             raise UsageError(f"encoding.{name}.laplacian=rw: its eigenvectors are not orthonormal; take sym or none.")
 

@@ -19,8 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from gnnlab.batch import Batch
+from gnnlab.bounds import Count, Natural, Probability
 from gnnlab.encodings.base import Encoding
-from gnnlab.errors import UsageError
 from gnnlab.nn.block import ConvBlock
 from gnnlab.nn.conv.base import Conv
 from gnnlab.nn.edge_attention import EdgeAttention
@@ -50,17 +50,15 @@ class Exphormer(Gated):
         encodings: Sequence[Encoding],
         conv: Callable[[int], Conv],
         head: Callable[..., Head],
-        hidden_dim: int = 40,
-        num_layers: int = 5,
-        num_heads: int = 4,
-        cycles: int = 5,
-        virtual_nodes: int = 1,
-        expander_seed: int = 0,
-        dropout: float = 0.1,
+        hidden_dim: Count = 40,
+        num_layers: Natural = 5,
+        num_heads: Count = 4,
+        cycles: Natural = 5,
+        virtual_nodes: Natural = 1,
+        expander_seed: Natural = 0,
+        dropout: Probability = 0.1,
     ) -> None:
         super().__init__()
-        if min(cycles, virtual_nodes) < 0:
-            raise UsageError(f"model.cycles={cycles} and model.virtual_nodes={virtual_nodes} cannot be negative.")
         self.cycles, self.virtual_nodes, self.expander_seed = cycles, virtual_nodes, expander_seed
         self.nodes = NodeEmbedding(spec, hidden_dim, encodings)
         self.edges = FeatureEmbedding(spec.edge, hidden_dim)

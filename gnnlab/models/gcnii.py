@@ -11,6 +11,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from gnnlab.batch import Batch
+from gnnlab.bounds import Count, Natural, Positive, Probability
 from gnnlab.encodings.base import Encoding
 from gnnlab.nn.conv.gcnii import gcnii_layers
 from gnnlab.nn.dropout import Dropout
@@ -34,11 +35,11 @@ class GCNII(Stack):
         spec: GraphSpec,
         encodings: Sequence[Encoding],
         head: Callable[..., Head],
-        hidden_dim: int = 64,
-        num_layers: int = 8,
-        dropout: float = 0.0,
-        alpha: float = 0.1,
-        theta: float = 0.5,
+        hidden_dim: Count = 64,
+        num_layers: Natural = 8,
+        dropout: Probability = 0.0,
+        alpha: Probability = 0.1,
+        theta: Positive = 0.5,
     ) -> None:
         of_input = dropout if spec.node.kind == "continuous" else 0.0
         nodes = NodeEmbedding(spec, hidden_dim, encodings, merge="add", dropout=of_input)

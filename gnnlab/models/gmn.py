@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from gnnlab.batch import Batch
+from gnnlab.bounds import Count, Natural, Probability
 from gnnlab.encodings.base import Encoding
 from gnnlab.models.gps import GPS
 from gnnlab.nn.activation import Activation
@@ -51,13 +52,13 @@ class GMN(GPS):
         conv: Callable[[int], Conv],
         mixer: Callable[[int], nn.Module],
         head: Callable[..., Head],
-        hidden_dim: int = 64,
-        num_layers: int = 4,
-        reach: int = 2,
-        tokens: int = 4,
-        walks: int = 4,
-        walk_seed: int = 0,
-        dropout: float = 0.0,
+        hidden_dim: Count = 64,
+        num_layers: Natural = 4,
+        reach: Count = 2,
+        tokens: Count = 4,
+        walks: Count = 4,
+        walk_seed: Natural = 0,
+        dropout: Probability = 0.0,
         act: Activation = "relu",
     ) -> None:
         super().__init__(spec, encodings, conv, mixer, head, hidden_dim, num_layers, dropout, act)

@@ -11,6 +11,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from gnnlab.batch import Batch
+from gnnlab.bounds import Count, Natural, Probability
 from gnnlab.encodings.base import Encoding
 from gnnlab.nn.activation import Activation, activation
 from gnnlab.nn.conv.base import Conv
@@ -39,9 +40,9 @@ class GNNPlus(Stack):
         encodings: Sequence[Encoding],
         conv: Callable[[int], Conv],
         head: Callable[..., Head],
-        hidden_dim: int = 64,
-        num_layers: int = 12,
-        dropout: float = 0.0,
+        hidden_dim: Count = 64,
+        num_layers: Natural = 12,
+        dropout: Probability = 0.0,
         act: Activation = "relu",
         norm: bool = True,
         residual: bool = True,

@@ -12,6 +12,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from gnnlab.batch import Batch
+from gnnlab.bounds import Count, Natural, Probability
 from gnnlab.encodings.base import Encoding
 from gnnlab.errors import UsageError
 from gnnlab.nn.activation import Activation
@@ -41,9 +42,9 @@ class GPS(Stack):
         conv: Callable[[int], Conv] | None,
         mixer: Callable[[int], nn.Module] | None,
         head: Callable[..., Head],
-        hidden_dim: int = 64,
-        num_layers: int = 10,
-        dropout: float = 0.0,
+        hidden_dim: Count = 64,
+        num_layers: Natural = 10,
+        dropout: Probability = 0.0,
         act: Activation = "relu",
         norm: Norm = "batch",
     ) -> None:

@@ -15,6 +15,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from gnnlab.batch import Batch
+from gnnlab.bounds import Count, Natural, Probability
 from gnnlab.encodings.base import Encoding
 from gnnlab.nn.edge_attention import AfterAttention, EdgeAttention
 from gnnlab.nn.embedding import FeatureEmbedding, NodeEmbedding
@@ -38,10 +39,10 @@ class GraphTransformer(Stack):
         spec: GraphSpec,
         encodings: Sequence[Encoding],
         head: Callable[..., Head],
-        hidden_dim: int = 64,
-        num_layers: int = 10,
-        num_heads: int = 8,
-        dropout: float = 0.0,
+        hidden_dim: Count = 64,
+        num_layers: Natural = 10,
+        num_heads: Count = 8,
+        dropout: Probability = 0.0,
     ) -> None:
         has_edges = spec.edge.kind != "none"
         nodes = NodeEmbedding(spec, hidden_dim, encodings, merge="add")

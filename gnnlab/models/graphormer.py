@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from gnnlab.batch import Batch
+from gnnlab.bounds import Count, Natural, Probability
 from gnnlab.encodings.base import Encoding
 from gnnlab.nn.dropout import Dropout
 from gnnlab.nn.embedding import NodeEmbedding
@@ -44,13 +45,13 @@ class Graphormer(nn.Module):
         self,
         spec: GraphSpec,
         encodings: Sequence[Encoding],
-        hidden_dim: int = 80,
-        num_layers: int = 12,
-        num_heads: int = 8,
-        dropout: float = 0.1,
-        max_degree: int = 63,
-        max_distance: int = 20,
-        path: int = 5,
+        hidden_dim: Count = 80,
+        num_layers: Natural = 12,
+        num_heads: Count = 8,
+        dropout: Probability = 0.1,
+        max_degree: Count = 63,
+        max_distance: Count = 20,
+        path: Count = 5,
     ) -> None:
         super().__init__()
         head_width(hidden_dim, num_heads)

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from gnnlab.batch import Batch
+from gnnlab.bounds import Count, Natural, Probability
 from gnnlab.encodings.base import Encoding
 from gnnlab.encodings.rrwp import relative_walks
 from gnnlab.nn.all_pairs import all_pairs, edge_pairs
@@ -49,12 +50,12 @@ class GRIT(nn.Module):
         spec: GraphSpec,
         encodings: Sequence[Encoding],
         head: Callable[..., Head],
-        hidden_dim: int = 64,
-        num_layers: int = 10,
-        num_heads: int = 8,
-        steps: int = 21,
-        dropout: float = 0.0,
-        attention_dropout: float = 0.0,
+        hidden_dim: Count = 64,
+        num_layers: Natural = 10,
+        num_heads: Count = 8,
+        steps: Count = 21,
+        dropout: Probability = 0.0,
+        attention_dropout: Probability = 0.0,
     ) -> None:
         super().__init__()
         self.steps = steps

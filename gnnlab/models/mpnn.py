@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
+from gnnlab.bounds import Count, Natural, Probability
 from gnnlab.encodings.base import Encoding
 from gnnlab.nn.activation import Activation
 from gnnlab.nn.block import ConvBlock
@@ -31,15 +32,15 @@ class MPNN(Stack):
         encodings: Sequence[Encoding],
         conv: Callable[[int], Conv],
         head: Callable[..., Head],
-        hidden_dim: int = 70,
-        num_layers: int = 4,
-        dropout: float = 0.0,
+        hidden_dim: Count = 70,
+        num_layers: Natural = 4,
+        dropout: Probability = 0.0,
         act: Activation = "relu",
         edge_features: bool = True,
         virtual_node: Virtual = "none",
         norm: Norm = "batch",
         residual: bool = True,
-        input_dropout: float = 0.0,
+        input_dropout: Probability = 0.0,
     ) -> None:
         nodes = NodeEmbedding(spec, hidden_dim, encodings, merge="add", dropout=input_dropout)
         convs = [conv(hidden_dim) for _ in range(num_layers)]

@@ -19,8 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from gnnlab.batch import Batch
+from gnnlab.bounds import Count, Probability
 from gnnlab.encodings.base import Encoding
-from gnnlab.errors import UsageError
 from gnnlab.nn.activation import Activation, activation
 from gnnlab.nn.conv.base import Conv
 from gnnlab.nn.dropout import Dropout
@@ -47,16 +47,14 @@ class PreNorm(Stack):
         encodings: Sequence[Encoding],
         conv: Callable[[int], Conv],
         head: Callable[..., Head],
-        hidden_dim: int = 512,
-        num_layers: int = 5,
-        dropout: float = 0.2,
+        hidden_dim: Count = 512,
+        num_layers: Count = 5,
+        dropout: Probability = 0.2,
         act: Activation = "gelu",
         norm: Norm = "layer",
         separate: bool = False,
         feed_forward: Literal["inside", "after"] = "inside",
     ) -> None:
-        if num_layers < 1:
-            raise UsageError(f"model.num_layers={num_layers}: model=prenorm has one at least; model=mlp has none.")
         nodes = NodeEmbedding(spec, hidden_dim, encodings, merge="add")
         convs = [conv(hidden_dim) for _ in range(num_layers)]
         after = feed_forward == "after"

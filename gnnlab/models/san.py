@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from gnnlab.batch import Batch
+from gnnlab.bounds import Count, Natural, NonNegative, Probability
 from gnnlab.encodings.base import Encoding
-from gnnlab.errors import UsageError
 from gnnlab.nn.all_pairs import all_pairs, edge_pairs
 from gnnlab.nn.edge_attention import EPS, MAX_SCORE, AfterAttention, EdgeScores
 from gnnlab.nn.embedding import FeatureEmbedding, Merge, NodeEmbedding
@@ -41,15 +41,13 @@ class SAN(Stack):
         spec: GraphSpec,
         encodings: Sequence[Encoding],
         head: Callable[..., Head],
-        hidden_dim: int = 56,
-        num_layers: int = 10,
-        num_heads: int = 8,
-        gamma: float = 1e-5,
-        dropout: float = 0.0,
+        hidden_dim: Count = 56,
+        num_layers: Natural = 10,
+        num_heads: Count = 8,
+        gamma: NonNegative = 1e-5,
+        dropout: Probability = 0.0,
         merge: Merge = "concat",
     ) -> None:
-        if gamma < 0:
-            raise UsageError(f"model.gamma={gamma} is negative: it is the weight of pairs that are not edges.")
         nodes = NodeEmbedding(spec, hidden_dim, encodings, merge)
         edges = FeatureEmbedding(spec.edge, hidden_dim)
         layers = [SANLayer(hidden_dim, num_heads, gamma, dropout) for _ in range(num_layers)]

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from gnnlab.batch import Batch
+from gnnlab.bounds import Count, Natural
 from gnnlab.encodings.base import Encoding
 from gnnlab.encodings.columns import node_pairs
 from gnnlab.encodings.networks import NormedMLP
@@ -80,10 +81,10 @@ class SSWL(nn.Module):
         self,
         spec: GraphSpec,
         encodings: Sequence[Encoding],
-        hidden_dim: int = 96,
-        num_layers: int = 6,
+        hidden_dim: Count = 96,
+        num_layers: Natural = 6,
         kind: Kind = "sswl+",
-        max_distance: int = 5,
+        max_distance: Count = 5,
     ) -> None:
         super().__init__()
         self.level: Level = spec.level

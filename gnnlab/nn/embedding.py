@@ -98,8 +98,6 @@ class NodeEmbedding(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        if dim < 1:
-            raise UsageError(f"model.hidden_dim={dim} must be at least 1.")
         if dropout and spec.node.kind != "continuous":
             raise UsageError(
                 f"model.input_dropout={dropout} has nothing to act on: node features are {spec.node.kind}."

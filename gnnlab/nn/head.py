@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from gnnlab.batch import Batch
+from gnnlab.bounds import Count
 from gnnlab.errors import UsageError
 from gnnlab.nn.mlp import MLP
 from gnnlab.ops import pool
@@ -74,7 +75,7 @@ class Flat(Head):
 
     reads_between = False
 
-    def __init__(self, dim: int, depth: int, spec: GraphSpec, readout: Readout = "mean", layers: int = 1) -> None:
+    def __init__(self, dim: int, depth: int, spec: GraphSpec, readout: Readout = "mean", layers: Count = 1) -> None:
         super().__init__(spec, readout)
         self.mlp = MLP(*[read_width(dim, spec.level)] * layers, spec.out_dim)
 
@@ -104,7 +105,7 @@ class Dot(Head):
     reads_between = False
     needs: ClassVar[tuple[str, ...]] = ("edge_level",)
 
-    def __init__(self, dim: int, depth: int, spec: GraphSpec, layers: int = 1) -> None:
+    def __init__(self, dim: int, depth: int, spec: GraphSpec, layers: Count = 1) -> None:
         if spec.level != "edge":
             raise UsageError(
                 f"model/head=dot scores pairs of nodes, and the targets of {spec.name} are of {spec.level}s: take "

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gnnlab.bounds import NonNegative
 from gnnlab.ops.backend import fused
 from gnnlab.ops.define import kernel
 
@@ -24,10 +25,10 @@ class AdamW(torch.optim.AdamW):
     def __init__(
         self,
         params: Iterable[nn.Parameter],
-        lr: float = 1e-3,
+        lr: NonNegative = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 1e-2,
+        eps: NonNegative = 1e-8,
+        weight_decay: NonNegative = 1e-2,
     ) -> None:
         super().__init__(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
         self._moments: dict[int, Moments] = {}  # of a group, by its number

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import nn
 
-from gnnlab.errors import check_share
+from gnnlab.bounds import Share
 from gnnlab.pruning.macs import macs_per_graph
 from gnnlab.pruning.prunable import Also, prunable
 from gnnlab.pruning.rules import num_kept
@@ -18,8 +18,7 @@ class Pruning(Method):
     Which these are, see `gnnlab.pruning.prunable`; `also` names further kinds: norms, biases, embeddings.
     """
 
-    def __init__(self, keep: float, also: tuple[Also, ...] = ()) -> None:
-        check_share("pruning.keep", keep)
+    def __init__(self, keep: Share, also: tuple[Also, ...] = ()) -> None:
         self.keep, self.also = keep, also
 
     def weights(self, model: nn.Module) -> dict[str, nn.Parameter]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
+from gnnlab.bounds import Count, Fraction, Share
 from gnnlab.errors import UsageError
 from gnnlab.pruning.base import Pruning
 from gnnlab.pruning.masks import Masks
@@ -24,19 +25,16 @@ class Gradual(Pruning):
 
     def __init__(
         self,
-        keep: float,
+        keep: Share,
         rule: Rule = "global",
-        begin: float = 0.1,
-        end: float = 0.7,
-        every: int = 1,
+        begin: Fraction = 0.1,
+        end: Fraction = 0.7,
+        every: Count = 1,
         also: tuple[Also, ...] = (),
     ) -> None:
         super().__init__(keep, also)
-        if not 0 <= begin < end < 1 or every < 1:
-            raise UsageError(
-                f"pruning.begin={begin} and pruning.end={end} are shares of the epochs, 0 ≤ begin < end < 1, and "
-                f"pruning.every={every} is a number of epochs."
-            )
+        if begin >= end:
+            raise UsageError(f"pruning.begin={begin} must lie before pruning.end={end}: both are shares of the epochs.")
         self.rule: Rule = rule
         self.begin, self.end, self.every = begin, end, every
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from gnnlab.errors import UsageError
+from gnnlab.bounds import Count, Fraction, Probability, Share
 from gnnlab.pruning.gradual import Gradual
 from gnnlab.pruning.masks import Masks, Number
 from gnnlab.pruning.prunable import Also
@@ -41,17 +41,15 @@ class GraNet(Gradual):
 
     def __init__(
         self,
-        keep: float,
+        keep: Share,
         rule: Rule = "global",
-        begin: float = 0.1,
-        end: float = 0.7,
-        every: int = 1,
-        regrow: float = 0.5,
+        begin: Fraction = 0.1,
+        end: Fraction = 0.7,
+        every: Count = 1,
+        regrow: Probability = 0.5,
         also: tuple[Also, ...] = (),
     ) -> None:
         super().__init__(keep, rule, begin, end, every, also)
-        if not 0 <= regrow <= 1:
-            raise UsageError(f"pruning.regrow={regrow} is a share of the kept weights: at least 0 and at most 1.")
         self.regrow = regrow
 
     def phases(self, phases: Sequence[Phase], model: nn.Module, splits: Splits) -> Sequence[Phase]:

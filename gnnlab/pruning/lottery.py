@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from torch import nn
 
+from gnnlab.bounds import Count, Natural, Share
 from gnnlab.errors import UsageError
 from gnnlab.pruning.base import Pruning
 from gnnlab.pruning.masks import Masks
@@ -23,11 +24,9 @@ class Lottery(Pruning):
     """
 
     def __init__(
-        self, keep: float, rounds: int = 5, rewind: int = 0, rule: Rule = "global", also: tuple[Also, ...] = ()
+        self, keep: Share, rounds: Count = 5, rewind: Natural = 0, rule: Rule = "global", also: tuple[Also, ...] = ()
     ) -> None:
         super().__init__(keep, also)
-        if rounds < 1 or rewind < 0:
-            raise UsageError(f"pruning.rounds={rounds} must be at least 1, and pruning.rewind={rewind} at least 0.")
         self.rounds, self.rewind = rounds, rewind
         self.rule: Rule = rule
 

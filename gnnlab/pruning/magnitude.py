@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from gnnlab.bounds import Count, Share
 from gnnlab.pruning.one_shot import OneShot
 from gnnlab.pruning.prunable import Also
 from gnnlab.pruning.rules import Rule, check, choose
@@ -19,7 +20,7 @@ class Magnitude(OneShot):
     """
 
     def __init__(
-        self, keep: float, rule: Rule = "global", epochs: int | None = None, also: tuple[Also, ...] = ()
+        self, keep: Share, rule: Rule = "global", epochs: Count | None = None, also: tuple[Also, ...] = ()
     ) -> None:
         super().__init__(keep, epochs, also)
         self.rule: Rule = rule

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from torch import Tensor, nn
 
-from gnnlab.errors import UsageError
 from gnnlab.pruning.base import Pruning
 from gnnlab.pruning.masks import Masks, Number
 from gnnlab.pruning.prunable import Also
@@ -24,8 +23,6 @@ class OneShot(Pruning):
 
     def __init__(self, keep: float, epochs: int | None = None, also: tuple[Also, ...] = ()) -> None:
         super().__init__(keep, also)
-        if epochs is not None and epochs < 1:
-            raise UsageError(f"pruning.epochs={epochs} trains what is left: it must be at least 1.")
         self.epochs = epochs
         self.learnt: dict[str, Number] = {}
 

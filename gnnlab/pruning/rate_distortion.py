@@ -5,13 +5,14 @@ Deep Neural Networks", ICCV 2023.
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from annotated_types import Ge
 from torch import Tensor, nn
 
 from gnnlab.batch import Batch
-from gnnlab.errors import UsageError
+from gnnlab.bounds import Count, Share
 from gnnlab.pruning.allocation import least_distortion
 from gnnlab.pruning.masks import Number
 from gnnlab.pruning.one_shot import OneShot
@@ -31,11 +32,14 @@ class RateDistortion(OneShot):
     """
 
     def __init__(
-        self, keep: float, levels: int = 20, batches: int = 1, epochs: int | None = None, also: tuple[Also, ...] = ()
+        self,
+        keep: Share,
+        levels: Annotated[int, Ge(2)] = 20,
+        batches: Count = 1,
+        epochs: Count | None = None,
+        also: tuple[Also, ...] = (),
     ) -> None:
         super().__init__(keep, epochs, also)
-        if levels < 2 or batches < 1:
-            raise UsageError(f"pruning.levels={levels} must be at least 2, and pruning.batches={batches} at least 1.")
         self.levels, self.batches = levels, batches
         self.learnt["additivity"] = Number(1.0)
 

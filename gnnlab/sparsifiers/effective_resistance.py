@@ -15,8 +15,8 @@ from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import cg
 from torch import Tensor
 
+from gnnlab.bounds import Count, Natural, Share
 from gnnlab.encodings.dense import one_thread
-from gnnlab.errors import UsageError
 from gnnlab.packed import Packed
 from gnnlab.sparsifiers.ranked import Ranked
 from gnnlab.sparsifiers.undirected import pairs
@@ -31,10 +31,8 @@ class EffectiveResistance(Ranked):
     Exact for graphs of up to `exact` nodes, estimated from `projections` random projections for larger ones.
     """
 
-    def __init__(self, keep: float, exact: int = 4000, projections: int = 64) -> None:
+    def __init__(self, keep: Share, exact: Natural = 4000, projections: Count = 64) -> None:
         super().__init__(keep)
-        if projections < 1:
-            raise UsageError(f"sparsifier.projections={projections} must be at least 1.")
         self.exact, self.projections = exact, projections
 
     def score(self, graphs: Packed) -> Tensor:

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from gnnlab.bounds import Share
 from gnnlab.packed import Packed
 from gnnlab.sparsifiers.ranked import Ranked
 from gnnlab.sparsifiers.undirected import pairs
@@ -11,7 +12,7 @@ from gnnlab.sparsifiers.undirected import pairs
 class Random(Ranked):
     """A random share of every graph's edges, by the run's seed. A smaller share is a part of a larger one."""
 
-    def __init__(self, keep: float, seed: int = 0) -> None:
+    def __init__(self, keep: Share, seed: int = 0) -> None:
         super().__init__(keep)
         self.seed = seed
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gnnlab.errors import check_share
+from gnnlab.bounds import Share
 from gnnlab.packed import Packed
 from gnnlab.sparsifiers.base import Sparsifier
 from gnnlab.sparsifiers.undirected import strongest
@@ -25,8 +25,7 @@ class Ranked(Sparsifier):
     the whole graph.
     """
 
-    def __init__(self, keep: float) -> None:
-        check_share("sparsifier.keep", keep)
+    def __init__(self, keep: Share) -> None:
         self.keep = keep
 
     @abstractmethod

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from gnnlab.errors import UsageError, check_share
+from gnnlab.bounds import NonNegative, Share
 from gnnlab.packed import Packed
 from gnnlab.pruning.projection import L0
 from gnnlab.pruning.prunable import Also
@@ -50,12 +50,14 @@ class Teddy(Ranked):
     needs: ClassVar[tuple[str, ...]] = ("whole_graphs",)
 
     def __init__(
-        self, keep: float, spec: GraphSpec, distill: float = 0.1, keep_weights: float = 1.0, also: tuple[Also, ...] = ()
+        self,
+        keep: Share,
+        spec: GraphSpec,
+        distill: NonNegative = 0.1,
+        keep_weights: Share = 1.0,
+        also: tuple[Also, ...] = (),
     ) -> None:
         super().__init__(keep)
-        if distill < 0:
-            raise UsageError(f"sparsifier.distill={distill} weighs the teacher's outputs: at least 0.")
-        check_share("sparsifier.keep_weights", keep_weights)
         self.spec, self.distill, self.weights = spec, distill, L0(keep_weights, also)
 
     def score(self, graphs: Packed) -> Tensor:

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from gnnlab.batch import Batch
-from gnnlab.errors import UsageError, check_share
+from gnnlab.bounds import Count, NonNegative, Share
+from gnnlab.errors import UsageError
 from gnnlab.nn.gate import Gated
 from gnnlab.packed import Packed
 from gnnlab.pruning.masks import Masks
@@ -41,21 +42,15 @@ class UGS(Sparsifier):
 
     def __init__(
         self,
-        keep: float,
+        keep: Share,
         graphs: Packed,
-        keep_weights: float = 1.0,
-        rounds: int = 5,
-        epochs: int | None = None,
-        l1_edges: float = 1e-6,
-        l1_weights: float = 1e-5,
+        keep_weights: Share = 1.0,
+        rounds: Count = 5,
+        epochs: Count | None = None,
+        l1_edges: NonNegative = 1e-6,
+        l1_weights: NonNegative = 1e-5,
         also: tuple[Also, ...] = (),
     ) -> None:
-        check_share("sparsifier.keep", keep)
-        check_share("sparsifier.keep_weights", keep_weights)
-        if rounds < 1 or (epochs is not None and epochs < 1):
-            raise UsageError(f"sparsifier.rounds={rounds} and sparsifier.epochs={epochs} must be at least 1.")
-        check_price("l1_edges", l1_edges)
-        check_price("l1_weights", l1_weights)
         self.graphs, self.keep, self.rounds, self.epochs = graphs, keep, rounds, epochs
         self.l1_edges, self.l1_weights = l1_edges, l1_weights
         self.weights, self.masks = L0(keep_weights, also), Masks()
@@ -111,9 +106,3 @@ class UGS(Sparsifier):
         after = splits["train"].packed.num_edges
         weights = self.weights.report(model, splits, folder)
         return {"edges": after, "edges_kept": after / max(1, self.graphs.num_edges)} | weights
-
-
-def check_price(name: str, value: float) -> None:
-    """Raise `UsageError` unless `value` may weigh a term of the loss."""
-    if not value >= 0:
-        raise UsageError(f"sparsifier.{name}={value} is a weight in the loss: at least 0.")

@@ -9,10 +9,11 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from gnnlab.batch import Batch
+from gnnlab.bounds import Count, NonNegative, Share
 from gnnlab.errors import UsageError
 from gnnlab.packed import Packed
 from gnnlab.pruning.prunable import Also
-from gnnlab.sparsifiers.ugs import UGS, check_price
+from gnnlab.sparsifiers.ugs import UGS
 from gnnlab.trainer.method import Splits
 from gnnlab.trainer.phase import Phase
 
@@ -30,18 +31,17 @@ class WDGLT(UGS):
 
     def __init__(
         self,
-        keep: float,
+        keep: Share,
         graphs: Packed,
-        keep_weights: float = 1.0,
-        rounds: int = 5,
-        epochs: int | None = None,
-        l1_edges: float = 0.0,
-        l1_weights: float = 0.0,
-        distance: float = 0.1,
+        keep_weights: Share = 1.0,
+        rounds: Count = 5,
+        epochs: Count | None = None,
+        l1_edges: NonNegative = 0.0,
+        l1_weights: NonNegative = 0.0,
+        distance: NonNegative = 0.1,
         also: tuple[Also, ...] = (),
     ) -> None:
         super().__init__(keep, graphs, keep_weights, rounds, epochs, l1_edges, l1_weights, also)
-        check_price("distance", distance)
         self.distance = distance
 
     def phases(self, phases: Sequence[Phase], model: nn.Module, splits: Splits) -> Sequence[Phase]:

@@ -23,6 +23,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from gnnlab.batch import Batch
+from gnnlab.bounds import Count, Fraction, NonNegative, Positive
 from gnnlab.errors import GivenUp, RunStopped, UsageError
 from gnnlab.trainer import cudagraph, device, distributed
 from gnnlab.trainer.checkpoint import Checkpoints
@@ -60,35 +61,26 @@ class Trainer:
     then heed `batch.real`. cudagraph: one captured graph for each of them (`gnnlab.trainer.cudagraph`).
     """
 
-    max_epochs: int = 100
-    clip: float | None = 1.0
-    accumulate: int = 1
-    ema: float | None = None
+    max_epochs: Count = 100
+    clip: Positive | None = 1.0
+    accumulate: Count = 1
+    ema: Fraction | None = None
     precision: Literal["fp32", "bf16"] = "fp32"
     compile: bool = False
     device: str = "auto"
     deterministic: bool = False
-    patience: int | None = None
+    patience: Count | None = None
     choose: Literal["metric", "loss", "both"] = "metric"
-    min_lr: float | None = None
-    eval_every: int = 1
-    checkpoint_every: float = 30.0
+    min_lr: NonNegative | None = None
+    eval_every: Count = 1
+    checkpoint_every: NonNegative = 30.0
     progress: bool = True
     detect_anomaly: bool = False
     profile: bool = False
-    pad: int | None = None
+    pad: Count | None = None
     cudagraph: bool = False
 
     def __post_init__(self) -> None:
-        least = dict.fromkeys(("max_epochs", "accumulate", "patience", "eval_every", "pad"), 1)
-        for name, bound in {**least, "min_lr": 0, "checkpoint_every": 0}.items():
-            value = getattr(self, name)
-            if value is not None and not value >= bound:
-                raise UsageError(f"trainer.{name}={value} must be at least {bound}.")
-        if self.clip is not None and not self.clip > 0:
-            raise UsageError(f"trainer.clip={self.clip} is a norm: above 0, or null not to clip.")
-        if self.ema is not None and not 0 <= self.ema < 1:
-            raise UsageError(f"trainer.ema={self.ema} is a decay: at least 0 and below 1, e.g. 0.999.")
         device.choose(self.device)
         cudagraph.check(self)
 

@@ -8,12 +8,13 @@ the epoch was not evaluated.
 
 import logging
 import math
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from annotated_types import Gt, Lt
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from gnnlab.errors import UsageError
+from gnnlab.bounds import Count, Natural
 from gnnlab.trainer import distributed
 
 notice = logging.getLogger(__name__)
@@ -43,9 +44,7 @@ class Cosine:
     warmup is ⌊epochs / 10⌋ then.
     """
 
-    def __init__(self, optimizer: Optimizer, epochs: int, maximize: bool = False, warmup: int = 0) -> None:
-        if warmup < 0:
-            raise UsageError(f"scheduler.warmup={warmup} must be at least 0.")
+    def __init__(self, optimizer: Optimizer, epochs: int, maximize: bool = False, warmup: Natural = 0) -> None:
         if 0 < epochs <= warmup:
             warmup, asked = epochs // 10, warmup
             if distributed.rank() == 0:
@@ -93,8 +92,8 @@ class Plateau:
         optimizer: Optimizer,
         epochs: int,
         maximize: bool = False,
-        factor: float = 0.5,
-        patience: int = 10,
+        factor: Annotated[float, Gt(0), Lt(1)] = 0.5,
+        patience: Count = 10,
         watch: Literal["metric", "loss"] = "metric",
     ) -> None:
         self.watch, mode = watch, "max" if maximize and watch == "metric" else "min"

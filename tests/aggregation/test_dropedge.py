@@ -7,7 +7,6 @@ import torch
 
 from gnnlab import prepare
 from gnnlab.aggregation.dropedge import DropEdge
-from gnnlab.errors import UsageError
 from gnnlab.nn.gate import full
 from gnnlab.testing import sample
 from tests.interrupted import assert_resumes
@@ -49,9 +48,3 @@ def test_a_dropped_edge_carries_nothing(composed) -> None:
 
 def test_resumed_in_the_middle(composed, tmp_path: Path) -> None:
     assert_resumes(composed("aggregation=dropedge"), tmp_path, stops=[2])
-
-
-@pytest.mark.parametrize("rate", [-0.1, 1.0])
-def test_a_rate_that_is_no_share_is_refused(rate: float) -> None:
-    with pytest.raises(UsageError, match=f"rate={rate}"):
-        DropEdge(rate)

@@ -13,7 +13,6 @@ from gnnlab.aggregation.snowflake import Snowflake
 from gnnlab.aggregation.snowflake_figure import field
 from gnnlab.batch import Batch
 from gnnlab.config import build
-from gnnlab.errors import UsageError
 from gnnlab.testing import (
     assert_batch_independent,
     assert_finite_with_gradients,
@@ -201,16 +200,3 @@ def test_a_sparsified_graph_has_depths_of_its_own(fit, tmp_path: Path) -> None:
 def test_splits_of_one_graph_share_what_was_found(fit) -> None:
     made, _ = fit("run", "aggregation=snowflake")
     assert len(made.model.aggregation.found) == 1
-
-
-@pytest.mark.parametrize(
-    ("override", "said"),
-    [
-        ("aggregation.beta=-1", "beta=-1"),
-        ("aggregation.beta=nan", "beta=nan"),
-        ("aggregation.stage1_epochs=0", "stage1"),
-    ],
-)
-def test_refusals(composed, override: str, said: str) -> None:
-    with pytest.raises(UsageError, match=said):
-        prepare(composed("aggregation=snowflake", override))

@@ -15,9 +15,11 @@ MODULE = """
 
     from abc import ABC
     from dataclasses import dataclass, field
-    from typing import Any, ClassVar, Literal, Optional
+    from typing import Annotated, Any, ClassVar, Literal, Optional
+    from annotated_types import Ge, Lt
 
     Act = Literal["relu", "gelu"]
+    Rate = Annotated[float, Ge(0), Lt(1), "of what is dropped"]
 
     class Root:
         def __init__(self, **anything): ...
@@ -26,6 +28,7 @@ MODULE = """
         gives: ClassVar[tuple[str, ...]] = ("graph_level",)
 
     class Tiny(Dataset):
+        num_folds: ClassVar[int] = 5
         def __init__(self, source, fold: int | Literal["all"] = 0): ...
 
     class Molecules(Dataset):
@@ -62,7 +65,7 @@ MODULE = """
 
     class Net:
         def __init__(self, spec, encodings, conv: "Conv | None", hidden_dim: int = 8, act: Act = "relu",
-                     dropout: float = 0.0, widths: tuple[int, ...] = ()): ...
+                     dropout: float = 0.0, rate: Rate | None = None, widths: tuple[int, ...] = ()): ...
 
     class WalkNet(Net):
         needs = ("walks",)

@@ -158,8 +158,6 @@ def test_graphs_without_nodes_are_visited() -> None:
     [
         ({"max_nodes": 39}, "loader.max_nodes=39 has no room for the largest graph: at least 40"),
         ({"max_edges": 5}, "loader.max_edges=5 has no room for the largest graph: at least 39"),
-        ({"batch_size": 0}, "loader.batch_size=0 has no room"),
-        ({"limit": 0}, "loader.limit=0 leaves no graphs"),
     ],
 )
 def test_limits_that_cannot_be_kept_are_refused(options: dict, message: str) -> None:

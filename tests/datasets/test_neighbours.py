@@ -168,8 +168,6 @@ def test_what_does_not_fit_is_refused() -> None:
     for wrong in ([], [0], [5, -2]):
         with pytest.raises(UsageError, match=r"loader\.eval_fanouts=.*: a number of edges for each hop"):
             NeighbourLoader(TRAIN, [5], eval_fanouts=wrong)
-    with pytest.raises(UsageError, match=r"loader\.batch_size=0 .* must be at least 1"):
-        NeighbourLoader(TRAIN, [5], batch_size=0)
     with pytest.raises(UsageError, match="loader=neighbours samples in one graph, and this split has 2"):
         NeighbourLoader(TRAIN.take(torch.tensor([0, 0])))
     with pytest.raises(UsageError, match=r"loader=neighbours needs targets per node, which dataset=zinc does not give"):

@@ -88,5 +88,3 @@ def test_the_graphs_and_their_distances() -> None:
 def test_impossible_sizes_are_refused(source: DataSource) -> None:
     with pytest.raises(UsageError, match=r"dataset.nodes=7 must be an even number"):
         RingTransfer(source, nodes=7).load()
-    with pytest.raises(UsageError, match=r"dataset.depth=1"):
-        TreeNeighboursMatch(source, depth=1).load()

@@ -8,7 +8,6 @@ import torch
 
 from gnnlab.datasets.sbm import Cluster, Pattern, pattern, pattern_graph
 from gnnlab.datasets.source import DataSource
-from gnnlab.errors import UsageError
 from gnnlab.packed import Packed
 
 
@@ -106,8 +105,3 @@ def test_pattern_with_two_classes(source: DataSource, patterns: dict[str, Packed
     splits, spec = Pattern(source, num_train=200, num_val=20, num_test=30, binary=False).load()
     assert (spec.target, spec.num_targets) == ("multiclass", 2)
     assert torch.equal(splits["val"].node["y"], patterns["val"].node["y"][:, 0].long())
-
-
-def test_a_split_without_graphs_is_refused(source: DataSource) -> None:
-    with pytest.raises(UsageError, match=r"dataset\.num_val=0 must be at least 1"):
-        Pattern(source, num_train=2, num_val=0, num_test=1).load()

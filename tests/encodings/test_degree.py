@@ -1,11 +1,9 @@
 """Degree: what is counted, and which vectors it picks."""
 
 import networkx as nx
-import pytest
 import torch
 
 from gnnlab.encodings.degree import Degree
-from gnnlab.errors import UsageError
 from gnnlab.testing import assert_encoding_lawful
 from tests.encodings.spectral import encoded
 
@@ -26,8 +24,3 @@ def test_high_degrees_share_a_vector():
 
 def test_keeps_the_laws():
     assert_encoding_lawful(Degree(max_degree=3))
-
-
-def test_refuses_no_degrees():
-    with pytest.raises(UsageError, match="at least"):
-        Degree(max_degree=0)

@@ -1,13 +1,11 @@
 """HKdiag: closed forms, the matrix exponential, and what large times leave."""
 
 import networkx as nx
-import pytest
 import torch
 from torch.testing import assert_close
 
 from gnnlab.encodings import hkdiag as module
 from gnnlab.encodings.hkdiag import HKdiag
-from gnnlab.errors import UsageError
 from gnnlab.testing import assert_encoding_lawful
 from tests.encodings.spectral import SYMMETRIC
 from tests.graphs import pack
@@ -41,8 +39,3 @@ def test_is_the_heat_kernel_less_its_constant_mode(monkeypatch):
 
 def test_keeps_the_laws():
     assert_encoding_lawful(HKdiag(6))
-
-
-def test_refuses_no_times():
-    with pytest.raises(UsageError, match="at least 1"):
-        HKdiag(times=0)

@@ -7,7 +7,6 @@ from torch.testing import assert_close
 
 from gnnlab.encodings.rrwp import RRWP, relative_walks
 from gnnlab.encodings.rwse import RWSE
-from gnnlab.errors import UsageError
 from gnnlab.testing import assert_encoding_lawful
 from tests.encodings.spectral import SYMMETRIC, encoded
 from tests.graphs import pack
@@ -43,8 +42,3 @@ def test_diagonal_of_pairs_is_the_node_encoding():
 
 def test_keeps_the_laws():
     assert_encoding_lawful(RRWP(6))
-
-
-def test_refuses_step_zero_alone():
-    with pytest.raises(UsageError, match="steps=1 must be at least 2"):
-        RRWP(steps=1)

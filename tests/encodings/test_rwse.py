@@ -6,7 +6,6 @@ import torch
 
 from gnnlab.encodings import dense
 from gnnlab.encodings.rwse import RWSE
-from gnnlab.errors import UsageError
 from gnnlab.ops import backend
 from tests.graphs import pack
 
@@ -118,8 +117,3 @@ def test_learns_from_a_batch_of_one_node():
     encoding, graphs = RWSE(4), pack(nx.path_graph(1))
     out = encoding.encoder(3)(graphs.with_node(**encoding.precompute(graphs)).batch())
     assert out.isfinite().all()
-
-
-def test_refuses_a_walk_of_no_steps():
-    with pytest.raises(UsageError, match="at least 1"):
-        RWSE(steps=0)

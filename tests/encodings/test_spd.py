@@ -7,7 +7,6 @@ from torch.testing import assert_close
 
 from gnnlab.encodings import dense
 from gnnlab.encodings.spd import SPD, distances
-from gnnlab.errors import UsageError
 from gnnlab.testing import assert_encoding_lawful
 from tests.encodings.spectral import SYMMETRIC
 from tests.graphs import pack
@@ -43,8 +42,3 @@ def test_shares(largest_dense, monkeypatch):
 
 def test_keeps_the_laws():
     assert_encoding_lawful(SPD(5))
-
-
-def test_refuses_no_distances():
-    with pytest.raises(UsageError, match="at least"):
-        SPD(max_distance=0)

@@ -2,19 +2,16 @@
 
 import math
 
-import pytest
 import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
 from torch_geometric.data import Data
 
 from gnnlab.batch import Batch
-from gnnlab.errors import UsageError
-from gnnlab.models.san import SAN, SANLayer
+from gnnlab.models.san import SANLayer
 from gnnlab.nn.edge_attention import EdgeAttention
-from gnnlab.nn.head import Pyramid
 from gnnlab.packed import Packed
-from gnnlab.testing import sample, sample_spec
+from gnnlab.testing import sample
 
 BATCH = sample().batch()
 HEADS, WIDTH = 2, 3
@@ -99,8 +96,3 @@ def test_a_node_alone_attends_to_nothing_or_by_its_loop_to_itself() -> None:
     for tensor in (x, *layer.parameters()):
         assert tensor.grad is not None
         assert tensor.grad.isfinite().all()
-
-
-def test_gamma_is_a_weight() -> None:
-    with pytest.raises(UsageError, match=r"model.gamma=-1 is negative"):
-        SAN(sample_spec("graph"), [], Pyramid, gamma=-1)

@@ -60,11 +60,6 @@ def test_a_model_without_layers_weighs_no_edges(model: str, method: str) -> None
     assert not MPNN(sample_spec("graph"), [], GCN, Flat, num_layers=0).weighs_edges
 
 
-def test_fewer_than_none_are_refused() -> None:
-    with pytest.raises(UsageError, match=r"model.num_layers=-1 is negative"):
-        compose("model=gps", "dataset=zinc", "model.num_layers=-1")
-
-
 @cache
 def made(composition: str) -> nn.Module:
     cfg = compose(*f"model={composition}".split(), "dataset=zinc", "encoding=[]", "preset=none", "model.hidden_dim=16")

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from gnnlab import prepare, run
-from gnnlab.errors import UsageError
 from gnnlab.padding import Size, pad
 from gnnlab.pruning.prunable import prunable
 from gnnlab.results.__main__ import main
@@ -87,14 +86,6 @@ def test_a_loader_of_what_is_left_is_one_over_other_graphs_too(tmp_path: Path) -
     edges.kept[1:] = False
     assert made.last["train"].packed.num_edges == other.packed.num_edges == 1
     assert other.over(other.packed).packed.num_edges == 1, "those that are gone are gone"
-
-
-@pytest.mark.parametrize(
-    "asked", ["ugs sparsifier.l1_edges=-1", "ugs sparsifier.l1_weights=nan", "wdglt sparsifier.distance=-0.1"]
-)
-def test_a_negative_price_is_refused(tmp_path: Path, asked: str) -> None:
-    with pytest.raises(UsageError, match=rf"{asked.split()[1]}.* is a weight in the loss: at least 0"):
-        prepare(tiny(tmp_path, "OneGraph", "model=gcn", *f"sparsifier={asked}".split()))
 
 
 def test_masks_near_one_change_next_to_nothing_and_come_off_as_they_went_on(tmp_path: Path) -> None:

@@ -250,14 +250,6 @@ def test_phases_are_a_method(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"max_epochs": 0}, r"^trainer\.max_epochs=0 must be at least 1\.$"),
-        ({"patience": 0}, r"^trainer\.patience=0 must be at least 1\.$"),
-        ({"min_lr": -1e-3}, r"^trainer\.min_lr=-0\.001 must be at least 0\.$"),
-        ({"checkpoint_every": -1}, r"^trainer\.checkpoint_every=-1 must"),
-        ({"checkpoint_every": math.nan}, r"^trainer\.checkpoint_every=nan must"),
-        ({"clip": -1.0}, r"^trainer\.clip=-1\.0 is a norm"),
-        ({"clip": 0}, r"^trainer\.clip=0 is a norm"),
-        ({"ema": 1.0}, r"trainer\.ema=1\.0"),
         ({"device": "gpu"}, r"trainer\.device=gpu is not a device"),
         ({"device": "meta"}, r"trainer\.device=meta is not a device"),
         pytest.param(

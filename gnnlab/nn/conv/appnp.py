@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from gnnlab.batch import Batch
+from gnnlab.bounds import Count, Probability
 from gnnlab.nn.conv.base import Conv
 from gnnlab.nn.conv.gcn import normalised
 from gnnlab.ops import propagate
@@ -17,7 +18,7 @@ class APPNP(Conv):
     W x + b, and only softmax after it; here the block and the head's map come after it.
     """
 
-    def __init__(self, dim: int, steps: int = 10, alpha: float = 0.1) -> None:
+    def __init__(self, dim: int, steps: Count = 10, alpha: Probability = 0.1) -> None:
         super().__init__()
         self.steps, self.alpha = steps, alpha
         self.linear = Linear(dim, dim)

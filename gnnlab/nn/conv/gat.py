@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
 
 from gnnlab.batch import Batch
+from gnnlab.bounds import Count, Probability
 from gnnlab.nn.conv.base import Conv
 from gnnlab.nn.conv.loops import add_loops
 from gnnlab.nn.multi_head import head_width
@@ -24,10 +25,10 @@ class GAT(Conv):
     def __init__(
         self,
         dim: int,
-        num_heads: int = 8,
+        num_heads: Count = 8,
         self_loops: bool = True,
         weights: bool = True,
-        attention_dropout: float = 0.0,
+        attention_dropout: Probability = 0.0,
     ) -> None:
         super().__init__()
         head_dim = head_width(dim, num_heads, "model.conv")

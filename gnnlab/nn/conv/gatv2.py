@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from gnnlab.batch import Batch
+from gnnlab.bounds import Count, Probability
 from gnnlab.nn.conv.base import Conv
 from gnnlab.nn.conv.loops import add_loops
 from gnnlab.nn.multi_head import head_width
@@ -22,7 +23,9 @@ class GATv2(Conv):
 
     uses_edges = True
 
-    def __init__(self, dim: int, num_heads: int = 8, self_loops: bool = True, attention_dropout: float = 0.0) -> None:
+    def __init__(
+        self, dim: int, num_heads: Count = 8, self_loops: bool = True, attention_dropout: Probability = 0.0
+    ) -> None:
         super().__init__()
         self.self_loops, self.attention_dropout = self_loops, attention_dropout
         self.attention = nn.Parameter(torch.empty(num_heads, head_width(dim, num_heads, "model.conv")))

@@ -5,6 +5,7 @@ import math
 from torch import Tensor, nn
 
 from gnnlab.batch import Batch
+from gnnlab.bounds import Positive, Probability
 from gnnlab.nn.conv.base import Conv
 from gnnlab.nn.conv.gcn import normalised
 from gnnlab.nn.dropout import Dropout
@@ -41,7 +42,9 @@ class GCNII(Conv):
     h⁰ = x, and x' = h^depth of its layers, with dropout before each. `model=gcnii` is the whole network.
     """
 
-    def __init__(self, dim: int, depth: int = 8, alpha: float = 0.1, theta: float = 0.5, dropout: float = 0.0) -> None:
+    def __init__(
+        self, dim: int, depth: int = 8, alpha: Probability = 0.1, theta: Positive = 0.5, dropout: Probability = 0.0
+    ) -> None:
         super().__init__()
         self.layers = nn.ModuleList(gcnii_layers(dim, depth, alpha, theta))
         self.dropout = Dropout(dropout)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from gnnlab.batch import Batch
+from gnnlab.bounds import Count
 from gnnlab.nn.conv.base import Conv
 from gnnlab.nn.conv.gcn import normalised
 from gnnlab.ops import propagate
@@ -31,7 +32,7 @@ class H2GCN(Conv):
 
     static_shapes: ClassVar[bool] = False  # how many nodes are two steps away depends on the batch's values
 
-    def __init__(self, dim: int, rounds: int = 2) -> None:
+    def __init__(self, dim: int, rounds: Count = 2) -> None:
         super().__init__()
         self.rounds = rounds
         self.linear = Linear((2 ** (rounds + 1) - 1) * dim, dim)

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from gnnlab.batch import Batch
+from gnnlab.bounds import Count
 from gnnlab.nn.conv.base import Conv
 from gnnlab.nn.conv.gcn import normalised
 from gnnlab.ops import propagate
@@ -18,7 +19,7 @@ class MixHop(Conv):
     last k.
     """
 
-    def __init__(self, dim: int, hops: int = 2) -> None:
+    def __init__(self, dim: int, hops: Count = 2) -> None:
         super().__init__()
         self.widths = [dim // (hops + 1) + (hop < dim % (hops + 1)) for hop in range(hops + 1)]
         self.linear = Linear(dim, dim, bias=False)

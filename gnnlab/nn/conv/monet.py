@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from gnnlab.batch import Batch
+from gnnlab.bounds import Count
 from gnnlab.nn.conv.base import Conv
 from gnnlab.ops import degree, propagate
 from gnnlab.ops.linear import Linear
@@ -18,7 +19,7 @@ class MoNet(Conv):
     paper's Σ_k is diag(s_k)^{-2}), μ `mean`, P, p `project`.
     """
 
-    def __init__(self, dim: int, kernels: int = 3) -> None:
+    def __init__(self, dim: int, kernels: Count = 3) -> None:
         super().__init__()
         self.project = Linear(2, 2)
         self.mean = nn.Parameter(0.1 * torch.randn(kernels, 1, 2))

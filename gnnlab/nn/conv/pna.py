@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gnnlab.batch import Batch
+from gnnlab.bounds import Count
 from gnnlab.errors import UsageError
 from gnnlab.nn.conv.base import Conv
 from gnnlab.ops import aggregate, degree, multi_aggregate
@@ -30,7 +31,7 @@ class PNA(Conv):
 
     uses_edges = True
 
-    def __init__(self, dim: int, spec: GraphSpec, towers: int = 1) -> None:
+    def __init__(self, dim: int, spec: GraphSpec, towers: Count = 1) -> None:
         super().__init__()
         if towers < 1 or dim % towers:
             raise UsageError(

@@ -5,6 +5,7 @@ Unified Message Passing Model for Semi-Supervised Classification", IJCAI 2021.
 from torch import Tensor
 
 from gnnlab.batch import Batch
+from gnnlab.bounds import Count
 from gnnlab.nn.conv.base import Conv
 from gnnlab.nn.conv.loops import add_loops
 from gnnlab.nn.multi_head import head_width
@@ -20,7 +21,7 @@ class Transformer(Conv):
     maps. The paper's edge features and gated residual are left out.
     """
 
-    def __init__(self, dim: int, num_heads: int = 8, self_loops: bool = True) -> None:
+    def __init__(self, dim: int, num_heads: Count = 8, self_loops: bool = True) -> None:
         super().__init__()
         head_width(dim, num_heads, "model.conv")
         self.num_heads, self.self_loops = num_heads, self_loops

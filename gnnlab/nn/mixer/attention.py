@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from gnnlab.batch import Batch
+from gnnlab.bounds import Count, Probability
 from gnnlab.nn.multi_head import MultiHead, columns, head_width, narrow
 from gnnlab.ops import attention
 from gnnlab.ops.linear import Linear
@@ -27,7 +28,7 @@ class Attention(MultiHead):
     first_stays = False
     heads: Tensor | None
 
-    def __init__(self, dim: int, num_heads: int = 4, dropout: float = 0.0) -> None:
+    def __init__(self, dim: int, num_heads: Count = 4, dropout: Probability = 0.0) -> None:
         super().__init__()
         head_width(dim, num_heads, "model.mixer")
         self.dim, self.num_heads = dim, num_heads

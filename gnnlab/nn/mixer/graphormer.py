@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from gnnlab.batch import Batch
+from gnnlab.bounds import Count, Probability
 from gnnlab.nn.mixer.attention import Attention
 from gnnlab.nn.pair_bias import PairBias
 from gnnlab.spec import GraphSpec
@@ -15,7 +16,13 @@ class Graphormer(Attention):
     """
 
     def __init__(
-        self, dim: int, spec: GraphSpec, num_heads: int = 4, dropout: float = 0.0, max_distance: int = 20, path: int = 5
+        self,
+        dim: int,
+        spec: GraphSpec,
+        num_heads: Count = 4,
+        dropout: Probability = 0.0,
+        max_distance: Count = 20,
+        path: Count = 5,
     ) -> None:
         super().__init__(dim, num_heads, dropout)
         self.bias = PairBias(spec, num_heads, max_distance, path)

@@ -13,6 +13,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from gnnlab.batch import Batch
+from gnnlab.bounds import Count, Probability
 from gnnlab.nn.cluster_bias import ClusterBias
 from gnnlab.nn.mixer.attention import Attention
 from gnnlab.nn.tokens import Tokens, clusters, tokeniser
@@ -30,10 +31,10 @@ class Hybrid(nn.Module):
         self,
         dim: int,
         tokens: Tokens = "mixture",
-        levels: int = 3,
-        num_heads: int = 4,
-        dropout: float = 0.0,
-        max_distance: int = 8,
+        levels: Count = 3,
+        num_heads: Count = 4,
+        dropout: Probability = 0.0,
+        max_distance: Count = 8,
     ) -> None:
         super().__init__()
         self.levels = levels

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn.functional import silu, softplus
 
 from gnnlab.batch import Batch
+from gnnlab.bounds import Count
 from gnnlab.nn.order import by_degree, inverse
 from gnnlab.ops import selective_scan
 from gnnlab.ops.linear import Linear
@@ -92,11 +93,11 @@ class Mamba(nn.Module):
     def __init__(
         self,
         dim: int,
-        states: int = 16,
-        expand: int = 1,
-        conv_width: int = 4,
+        states: Count = 16,
+        expand: Count = 1,
+        conv_width: Count = 4,
         bidirectional: bool = True,
-        draws: int = 1,
+        draws: Count = 1,
     ) -> None:
         super().__init__()
         self.draws = draws

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from gnnlab.batch import Batch
+from gnnlab.bounds import Count, Probability
 from gnnlab.nn.dropout import Dropout
 from gnnlab.nn.multi_head import MultiHead, columns, head_width, narrow
 from gnnlab.ops import linear_attention, pool
@@ -37,10 +38,10 @@ class Performer(MultiHead):
     def __init__(
         self,
         dim: int,
-        num_heads: int = 4,
-        head_dim: int | None = None,
-        features: int | None = None,
-        dropout: float = 0.0,
+        num_heads: Count = 4,
+        head_dim: Count | None = None,
+        features: Count | None = None,
+        dropout: Probability = 0.0,
     ) -> None:
         super().__init__()
         width = head_dim or head_width(dim, num_heads, "model.mixer")

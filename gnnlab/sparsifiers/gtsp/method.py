@@ -16,7 +16,8 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
-from gnnlab.errors import UsageError, check_share
+from gnnlab.bounds import NonNegative, Positive, Share
+from gnnlab.errors import UsageError
 from gnnlab.pruning.ramps import cubic
 from gnnlab.sparsifiers.base import Sparsifier
 from gnnlab.sparsifiers.gtsp.compact import compacted, dense, install, seconds
@@ -40,23 +41,18 @@ class GTSP(Sparsifier):
 
     def __init__(
         self,
-        keep: float | None = 0.7,
-        tokens: float | None = None,
-        heads: float | None = None,
-        layers: float | None = None,
-        temperature: float = 1.0,
-        masks: float = 0.5,
-        harden: float = 0.1,
+        keep: Share | None = 0.7,
+        tokens: Share | None = None,
+        heads: Share | None = None,
+        layers: Share | None = None,
+        temperature: Positive = 1.0,
+        masks: NonNegative = 0.5,
+        harden: NonNegative = 0.1,
         measure: bool = False,
     ) -> None:
-        for name, share in {"keep": keep, "tokens": tokens, "heads": heads, "layers": layers}.items():
-            if share is not None:
-                check_share(f"sparsifier.{name}", share)
-        if not temperature > 0 or min(masks, harden) < 0 or masks + harden >= 1:
-            raise UsageError(
-                f"sparsifier.temperature={temperature} must be above 0, sparsifier.masks={masks} and "
-                f"sparsifier.harden={harden} shares of the epochs that leave some for the rest."
-            )
+        if masks + harden >= 1:
+            shares = f"sparsifier.masks={masks} and sparsifier.harden={harden}"
+            raise UsageError(f"{shares}, shares of the epochs, leave none for the rest.")
         self.keep, self.tokens, self.heads, self.layers = keep, tokens, heads, layers
         self.temperature, self.masks, self.harden, self.measure = temperature, masks, harden, measure
 

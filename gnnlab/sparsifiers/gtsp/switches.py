@@ -15,7 +15,7 @@ from gnnlab.batch import Batch
 from gnnlab.trainer import distributed
 
 MEMORY = 0.95
-"""Decay of the running mean of a gate's importance."""
+"""Fraction of the running mean of a gate's importance."""
 
 
 class Switch(nn.Module):

@@ -14,23 +14,27 @@ BLOCK = 1 << 16
 """Rows looked at together: values may lie in a file that is larger than memory."""
 
 
-def check_split(split: str, packed: Packed, spec: GraphSpec) -> None:
-    """Raises `UsageError` with data set, split and graph number at the first value that does not fit `spec`."""
+def check_split(split: str, packed: Packed, spec: GraphSpec, numbers: Tensor | None = None) -> None:
+    """Raises `UsageError` with data set, split and graph, by the `numbers` it is known by, where a value does not fit.
+
+    `numbers` [G]: by default 0, 1, 2, … within the split.
+    """
     where = f"{spec.name}, split {split}"
     if not num_examples(packed):
         raise UsageError(f"{where} is empty: every split needs something to train or to be evaluated on.")
-    nodes = Rows(where, packed.ptr)
-    edges = Rows(where, packed.edge_ptr)
+    numbers = torch.arange(packed.num_graphs) if numbers is None else numbers
+    nodes = Rows(where, packed.ptr, numbers, "node")
+    edges = Rows(where, packed.edge_ptr, numbers)
     nodes.check_feature("x", packed.node.get("x"), spec.node)
     edges.check_feature("edge_attr", packed.edge.get("edge_attr"), spec.edge)
     if spec.level == "node":
         nodes.check_targets(packed.node.get("y"), spec)
     elif spec.level == "edge" and packed.pair:
-        Rows(where, packed.pair["ptr"]).check_targets(packed.pair["edge_label"], spec, "edge_label")
+        Rows(where, packed.pair["ptr"], numbers).check_targets(packed.pair["edge_label"], spec, "edge_label")
     elif spec.level == "edge":
         edges.check_targets(packed.edge.get("y"), spec)
     else:
-        Rows(where, torch.arange(packed.num_graphs + 1)).check_targets(packed.graph.get("y"), spec)
+        Rows(where, torch.arange(packed.num_graphs + 1), numbers).check_targets(packed.graph.get("y"), spec)
 
 
 def num_examples(packed: Packed) -> int:
@@ -41,10 +45,12 @@ def num_examples(packed: Packed) -> int:
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of an attribute, those of graph g being `ptr[g]:ptr[g+1]`."""
+    """Rows of an attribute, those of graph g being `ptr[g]:ptr[g+1]`; `each`: of what, to be named too."""
 
     where: str
     ptr: Tensor
+    numbers: Tensor
+    each: str = ""
 
     def check_feature(self, name: str, value: Tensor | None, feature: Feature) -> None:
         if feature.kind == "categorical":
@@ -81,4 +87,5 @@ class Rows:
             if not fine.all():
                 row = first + (~fine).nonzero()[0, 0]
                 graph = int(torch.searchsorted(self.ptr, row, right=True)) - 1
-                raise UsageError(f"{self.where}, graph {graph}: {problem}.")
+                which = f", {self.each} {row - self.ptr[graph]}" if self.each else ""
+                raise UsageError(f"{self.where}, graph {self.numbers[graph]}{which}: {problem}.")

@@ -66,6 +66,7 @@ class Folder(Dataset):
                 rows[name] = rows[name][:, None]
         targets = graphs.graph if self.level == "graph" else graphs.node
         targets["y"] = typed(targets["y"].reshape(len(targets["y"]), -1), self.target)
+        graphs.graph["number"] = torch.arange(graphs.num_graphs)
         graphs.edge.setdefault("edge_attr", torch.zeros(graphs.num_edges, 1, dtype=torch.long))
         return divided(both_ways(graphs) if "undirected" in self.gives else graphs, self.seed)
 
@@ -90,7 +91,7 @@ class Folder(Dataset):
         splits = self.build()
         spec = self._found(splits)
         for split, packed in splits.items():
-            check_split(split, packed, spec)
+            check_split(split, packed, spec, packed.graph.pop("number", None))  # masks share theirs
         return splits
 
     def _found(self, splits: dict[str, Packed]) -> GraphSpec:

@@ -140,6 +140,8 @@ def read_tables(folder: Path) -> Packed:
             )
     alone = not (folder / "graphs.csv").is_file()
     graphs = pd.DataFrame(index=[0]) if alone else read_table(folder / "graphs.csv", (), "y")
+    if not len(graphs):
+        raise UsageError("graphs.csv has no rows: one a graph, or no such file for a single graph")
     if "graph" in graphs and (graphs["graph"] != graphs.index).any():
         raise UsageError("the rows of graphs.csv are those of graph 0, 1, 2, …: sort them, or drop the column 'graph'")
     nodes = sorted_by_graph(folder / "nodes.csv", len(graphs), (), "xy")

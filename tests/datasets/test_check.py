@@ -20,19 +20,19 @@ def test_good_data_passes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "name", "row", "value", "graph"),
+    ("kind", "name", "row", "value", "where"),
     [
-        ("node", "x", 2, 28, 1),
-        ("node", "x", 0, -1, 0),
-        ("edge", "edge_attr", -1, 4, 6),
-        ("graph", "y", 3, float("nan"), 3),
+        ("node", "x", 2, 28, "graph 1, node 1"),
+        ("node", "x", 0, -1, "graph 0, node 0"),
+        ("edge", "edge_attr", -1, 4, "graph 6"),
+        ("graph", "y", 3, float("nan"), "graph 3"),
     ],
 )
-def test_a_wrong_value_is_found(kind: str, name: str, row: int, value: float, graph: int) -> None:
+def test_a_wrong_value_is_found(kind: str, name: str, row: int, value: float, where: str) -> None:
     wrong = getattr(PACKED, kind)[name].clone()
     wrong[row] = value
     packed = replace(PACKED, **{kind: {**getattr(PACKED, kind), name: wrong}})
-    with pytest.raises(UsageError, match=f"toy, split val, graph {graph}: {name}"):
+    with pytest.raises(UsageError, match=f"toy, split val, {where}: {name}"):
         check_split("val", packed, SPEC)
 
 

@@ -252,6 +252,7 @@ def test_a_changed_file_is_read_anew(tmp_path: Path, source: DataSource) -> None
         ({"nodes": NODES.replace("2,2,1", "2,inf,1")}, r"nodes.csv, line 3, column x_type: 'inf' is not a number"),
         ({"nodes": NODES.replace("2,2,1", "2,,1")}, r"nodes.csv, line 3, column x_type: an empty cell or NaN is not"),
         ({"graphs": GRAPHS.replace("split", "spilt")}, r"graphs.csv has a column 'spilt', .*: split\? Or drop it"),
+        ({"graphs": "y,split\n"}, r"graphs.csv has no rows: one a graph"),
         ({"edges": ""}, r"edges.csv is empty: its first line names its columns"),
     ],
 )
@@ -259,6 +260,17 @@ def test_mistakes_are_named(tmp_path: Path, source: DataSource, change: dict[str
     path = write(tmp_path / "mine", **{"graphs": GRAPHS, "nodes": NODES, "edges": EDGES, **change})
     with pytest.raises(UsageError, match=message):
         Folder(source, path, "regression").load()
+
+
+@pytest.mark.parametrize("kind", [Folder, FolderNodes])
+def test_a_wrong_target_is_named_by_its_place_in_the_files(tmp_path: Path, source: DataSource, kind: type) -> None:
+    nodes = "graph,y\n0,0\n1,1\n2,0\n2,7\n"
+    graphs = "split\ntrain\ntest\nval\n" if kind is FolderNodes else "y,split\n0,train\n1,test\n7,val\n"
+    nodes = nodes if kind is FolderNodes else nodes.replace("y", "x")
+    path = write(tmp_path / "mine", graphs=graphs, nodes=nodes, edges="graph,source,target\n2,0,1\n")
+    where = "graph 2, node 1" if kind is FolderNodes else "graph 2"
+    with pytest.raises(UsageError, match=f"mine, split val, {where}: y is neither 0 nor 1"):
+        kind(source, path, "binary").load()
 
 
 def test_without_graphs_there_is_one(tmp_path: Path, source: DataSource) -> None:

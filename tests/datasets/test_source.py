@@ -113,7 +113,7 @@ def test_a_damaged_file_is_named_and_a_good_one_works_afterwards(tmp_path: Path,
 def test_wrong_values_are_not_cached(tmp_path: Path) -> None:
     write_minesweeper(tmp_path / FILE, label=3)
     for _ in range(2):
-        with pytest.raises(UsageError, match="minesweeper, split train, graph 0: y is neither 0 nor 1"):
+        with pytest.raises(UsageError, match="minesweeper, split train, graph 0, node 1: y is neither 0 nor 1"):
             Minesweeper(DataSource(str(tmp_path), download=False)).load()
 
 

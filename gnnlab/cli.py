@@ -36,7 +36,7 @@ notice = logging.getLogger(__name__)
 
 def main() -> int:
     """Do what `sys.argv` asks for; the exit code."""
-    codes = [0]
+    codes, told = [0], set()
 
     def job(cfg: DictConfig) -> float:
         """One run; NaN for one that failed, so that a sweep goes on."""
@@ -52,7 +52,8 @@ def main() -> int:
             if not any(override.startswith("resume=") for override in this.overrides.task):
                 cfg.resume = "auto"  # the same command again runs what is missing
         trial = OmegaConf.select(this, "sweeper.trial")
-        if (preset := this.runtime.choices.get("preset", "none")) != "none":
+        if (preset := this.runtime.choices.get("preset", "none")) not in ("none", *told):
+            told.add(preset)
             notice.info("Values of preset=%s where you gave none (preset=none: leave it aside).", preset)
         try:
             if trial is not None:

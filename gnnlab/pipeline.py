@@ -91,6 +91,8 @@ def train(cfg: DictConfig, folder: Path, resume: bool, watch: Callable[[int, flo
         counts += f", fold {fold} of {several}"
     if distributed.rank() == 0:
         notice.info("%s: %s parameters; %s: %s", folder, f"{size:,}", of, counts)
+        if "csv" not in (cfg.get("logger") or {"csv": None}):
+            notice.info("Without logger=csv there is no metrics.csv, which curves and reports are drawn from.")
     fit = trainer.fit(
         made.model,
         made.task,

@@ -43,7 +43,9 @@ def main(arguments: Sequence[str], conf: Path) -> None:
     groups = sorted({entry.group for entry in found})
     for group in chosen.groups:
         if group not in groups:
-            raise UsageError(f"There is no group {group}{did_you_mean(nearest(group, groups))}")
+            options = {entry.name: f"{entry.group}, which has {entry.name}" for entry in found}
+            near = nearest(group, groups) or options.get(nearest(group, options) or "")
+            raise UsageError(f"There is no group {group}{did_you_mean(near)}")
     for group in chosen.groups or groups:
         print(f"\n{group}")
         for entry in sorted(entry for entry in found if entry.group == group):

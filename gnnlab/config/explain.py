@@ -33,6 +33,8 @@ def refuse_choices(parsed: Sequence[Override], repo: IConfigRepository) -> None:
             continue
         if isinstance(value, list) and group not in LISTS:
             raise UsageError(f"{override.input_line}: {group} takes one choice; to run each of several, use -m.")
+        if isinstance(value, list) and (twice := [option for option in value if value.count(option) > 1]):
+            raise UsageError(f"{override.input_line} names {twice[0]} twice; each is there once.")
         for option in value if isinstance(value, list) else [value]:
             if not repo.config_exists(f"{group}/{option}"):
                 raise no_option(group, str(option), repo.get_group_options(group))

@@ -1,5 +1,6 @@
 """Sparsifiers that rank edges by the structure alone and remove the weakest before anything is trained."""
 
+import logging
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,10 +13,13 @@ from gnnlab.bounds import Share
 from gnnlab.packed import Packed
 from gnnlab.sparsifiers.base import Sparsifier
 from gnnlab.sparsifiers.undirected import strongest
+from gnnlab.trainer import distributed
 from gnnlab.trainer.method import Splits
 from gnnlab.trainer.phase import Phase
 from gnnlab.trainer.protocols import SplitLoader
 from gnnlab.trainer.splits import storage
+
+notice = logging.getLogger(__name__)
 
 
 class Ranked(Sparsifier):
@@ -47,7 +51,11 @@ class Ranked(Sparsifier):
         apart = {storage(graphs): graphs for graphs in packed.values()}  # parts of one graph are scored once
         kept = {place: self.kept(graphs) for place, graphs in apart.items()}
         fewer = {name: graphs.keep_edges(kept[storage(graphs)]) for name, graphs in packed.items()}
-        self.before = packed["train"].num_edges
+        self.before, after = packed["train"].num_edges, fewer["train"].num_edges
+        if distributed.rank() == 0:
+            notice.info(
+                "sparsifier.keep=%g: %s of %s training edges stay.", self.keep, f"{after:,}", f"{self.before:,}"
+            )
 
         def over(phase: Phase) -> dict[str, SplitLoader]:
             return {name: loader.over(fewer[name]) for name, loader in phase.splits(splits).items()}

@@ -37,6 +37,8 @@ def test_parts_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 def test_no_such_group() -> None:
     with pytest.raises(UsageError, match="did you mean model"):
         main(["mdel"], conf_dir())
+    with pytest.raises(UsageError, match="There is no group gpss; did you mean model, which has gps"):
+        main(["gpss"], conf_dir())
 
 
 def test_a_folder_that_is_not_there_and_a_file_that_is_not_yaml(tmp_path: Path) -> None:

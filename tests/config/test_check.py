@@ -31,6 +31,7 @@ TYPOS = {
     "model=net,walknet": "model=net,walknet asks for several runs: add -m",
     "encoding=walks,waves": r"or write encoding=\[…\] to use them together",
     "model=[net,walknet]": "model takes one choice",
+    "encoding=[walks,waves,walks]": r"encoding=\[walks,waves,walks\] names walks twice",
     "model=null": "There is no model=None",
     "model/mixer=sum": "There is no group model/mixer; did you mean",
     "model=bare model/conv=sum": "model/conv=sum has no place: model=bare has no model/conv",

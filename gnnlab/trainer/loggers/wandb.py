@@ -14,6 +14,10 @@ from gnnlab.trainer.protocols import Row
 
 notice = logging.getLogger(__name__)
 
+Mode = Literal["offline", "online", "disabled"]
+PATIENCE = 15
+"""Seconds to wait for the server."""
+
 
 class WandB:
     """A run whose id is kept in the run's folder, so that a resumed run continues it and no other one does; runs that
@@ -29,10 +33,10 @@ class WandB:
         folder: Path,
         project: str = "gnnlab",
         entity: str | None = None,
-        mode: Literal["offline", "online"] = "offline",
+        mode: Mode = "offline",
     ) -> None:
         self.folder, self.project, self.entity = folder, project, entity
-        self.mode: Literal["offline", "online"] = mode
+        self.mode: Mode = mode
         self.run: Any = None
         self.rows: list[Row] = []
 
@@ -89,17 +93,19 @@ class WandB:
         import wandb
 
         try:
-            if self.mode == "online" and not wandb.login(prompt=False, verify=False):
-                raise wandb.Error("no key; `wandb login` stores one")
+            if self.mode == "online":
+                notice.info("wandb: connecting, for %d seconds at most.", PATIENCE)
+                if not wandb.login(prompt=False, verify=False):
+                    raise wandb.Error("no key; `wandb login` stores one")
             return self._init(self.mode)
         except wandb.Error as error:
-            if self.mode == "offline":
+            if self.mode != "online":
                 raise
             notice.warning("wandb is not online (%s); logging offline, `wandb sync` uploads it later.", error)
             wandb.teardown()  # else the id counts as in use
             return self._init("offline")
 
-    def _init(self, mode: Literal["offline", "online"]) -> Any:
+    def _init(self, mode: Mode) -> Any:
         import wandb
 
         return wandb.init(
@@ -113,7 +119,7 @@ class WandB:
             reinit="finish_previous",
             dir=str(self.folder),
             config=self._read("config.yaml") | {"code": self._read("code.json")},
-            settings=wandb.Settings(console="off", silent=True, init_timeout=30, x_disable_stats=True),
+            settings=wandb.Settings(console="off", silent=True, init_timeout=PATIENCE, x_disable_stats=True),
         )
 
     def _id(self) -> str:

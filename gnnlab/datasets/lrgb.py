@@ -55,14 +55,14 @@ class Superpixels(RawDataset):
 
     Task: the class of the object in which each of some 480 superpixels lies. PascalVOC-SP: 11,355 images, split
     8,498/1,428/1,429, 21 classes. COCO-SP: 123,286 images, split 113,286/5,000/5,000, 81 classes. Class-weighted
-    loss, metric macro F1. Features: colours and places (14), of an edge two of the boundary; `normalize`:
-    standardised by the training split (Tönshoff et al. 2024), as the first published results are not.
+    loss, metric macro F1. Features: colours and places (14), of an edge two of the boundary; `standardize_features`:
+    by the training split (Tönshoff et al. 2024), as the first published results are not.
     """
 
     gives: ClassVar[tuple[str, ...]] = ("node_level", "edge_attr", "undirected")
 
     name: Literal["pascalvoc", "coco"]
-    normalize: bool = True
+    standardize_features: bool = True
 
     def spec(self) -> GraphSpec:
         return GraphSpec(
@@ -86,7 +86,7 @@ class Superpixels(RawDataset):
             used = torch.tensor([label not in COCO_GAPS for label in range(91)])
             for packed in splits.values():
                 packed.node["y"] = (used.cumsum(0) - 1)[packed.node["y"]]
-        if self.normalize:
+        if self.standardize_features:
             standardize(splits)
         return splits
 

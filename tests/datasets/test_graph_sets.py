@@ -250,7 +250,7 @@ def test_superpixels(tmp_path: Path, source: DataSource, name, last: int) -> Non
     assert splits["train"].node["x"].mean(0).abs().max() < 1e-4
     assert splits["train"].edge["edge_attr"].std(0).sub(1).abs().max() < 1e-4
     assert 0 < splits["val"].node["x"].mean(0).abs().max() < 0.5, "standardised by the training split"
-    raw, _ = Superpixels(source, name, normalize=False).load()
+    raw, _ = Superpixels(source, name, standardize_features=False).load()
     assert raw["train"].node["x"].min() > 9
 
 

@@ -1,6 +1,7 @@
 # Each target sets up what it needs: .venv with the exact versions of constraints.txt, once, then it runs.
 #   make train ARGS="model=gps dataset=zinc"    make test    make check    make bench
 #   make report FOLDER=runs: report.html, a page over a folder of runs
+#   make pictures FOLDER=runs: that page as a reader sees it, wide and narrow, light and dark (needs chromium)
 #   make docs: the documentation, in site/    make notebooks: runs each from top to bottom
 #   make slow: the tests that `make test` leaves out, half an hour
 #   make cuda: the kernels for GPUs compile and load (needs nvcc, no GPU)    make sanitize: the sanitizers find nothing
@@ -11,7 +12,7 @@ FOLDER ?= runs
 VENV := .venv
 READY := $(VENV)/.ready
 
-.PHONY: train test check bench report docs notebooks slow cuda sanitize
+.PHONY: train test check bench report pictures docs notebooks slow cuda sanitize
 
 train: $(READY)
 	$(VENV)/bin/python train.py $(ARGS)
@@ -38,6 +39,12 @@ bench: $(READY)
 
 report: $(READY)
 	$(VENV)/bin/python -m gnnlab.results report $(FOLDER) $(ARGS)
+
+pictures: report
+	@for width in 1400 400; do for scheme in 1 0; do \
+	  chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --blink-settings=preferredColorScheme=$$scheme \
+	    --window-size=$$width,3000 --screenshot=report-$$width-$$scheme.png file://$(CURDIR)/report.html 2> /dev/null; \
+	done; done; ls report-*.png
 
 docs: $(VENV)/.docs
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build -q $(ARGS)

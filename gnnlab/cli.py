@@ -27,7 +27,7 @@ from gnnlab.config import catalogue
 from gnnlab.config.composing import installed
 from gnnlab.config.nearest import did_you_mean, nearest, nearest_path, paths
 from gnnlab.config.sections import plain
-from gnnlab.errors import RunStopped, UsageError
+from gnnlab.errors import Interrupted, RunStopped, UsageError
 from gnnlab.results.sweep import SweepTable
 from gnnlab.search import run_trial
 
@@ -41,7 +41,6 @@ def main() -> int:
     def job(cfg: DictConfig) -> float:
         """One run; NaN for one that failed, so that a sweep goes on."""
         from gnnlab.pipeline import objective
-        from gnnlab.trainer.signals import Interrupted
 
         this = cast(DictConfig, HydraConfig.get())
         number = OmegaConf.select(this, "job.num")  # of a job in a sweep
@@ -100,10 +99,10 @@ def give_notice() -> None:
 def report(error: Exception, who: str = "") -> int:
     """Print a mistake or a stop as its message, once for all processes, or a bug as it is; the exit code."""
     if isinstance(error, UsageError | RunStopped):
-        is_mistake = isinstance(error, UsageError)
-        if os.environ.get("RANK", "0") == "0" or getattr(error, "alone", False):
-            print(f"{'error: ' if is_mistake else ''}{who}{error}", file=sys.stderr)
-        return 2 if is_mistake else getattr(error, "exit_code", 1)
+        stopped = isinstance(error, RunStopped)
+        if os.environ.get("RANK", "0") == "0" or (stopped and error.alone):
+            print(f"{'' if stopped else 'error: '}{who}{error}", file=sys.stderr)
+        return error.exit_code if stopped else 2
     if who:
         print(f"{who}a bug:", file=sys.stderr)
     traceback.print_exception(error)

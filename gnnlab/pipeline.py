@@ -18,14 +18,13 @@ from gnnlab.config import build, config_hash
 from gnnlab.config.sections import plain
 from gnnlab.costs import costs
 from gnnlab.datasets.check import num_examples
-from gnnlab.errors import UsageError
+from gnnlab.errors import Interrupted, UsageError
 from gnnlab.prepared import prepare
 from gnnlab.results.folder import RunFolder
 from gnnlab.results.provenance import state
 from gnnlab.results.record import record, record_failure
 from gnnlab.trained import TrainedRun
 from gnnlab.trainer import distributed
-from gnnlab.trainer.signals import Interrupted
 
 notice = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from filelock import FileLock, Timeout
 
-from gnnlab.errors import GivenUp, RunStopped, UsageError
+from gnnlab.errors import GivenUp, Interrupted, UsageError
 
 if TYPE_CHECKING:
     import optuna
@@ -193,9 +193,7 @@ def run_trial(folder: Path, number: int, run: Callable[[Watch], float], spared: 
         tell(folder, number, None)
         notice.info("%s", reason)
         return nan
-    except RunStopped as error:
-        if not getattr(error, "exit_code", 0):
-            tell(folder, number, nan)
+    except Interrupted:
         raise
     except Exception:
         tell(folder, number, nan)

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from gnnlab import compose, prepare
 from gnnlab.config import build
+from gnnlab.errors import Interrupted
 from gnnlab.prepared import Prepared
 from gnnlab.trainer import FitResult, Phase
-from gnnlab.trainer.signals import Interrupted
 
 QUICK = (
     "encoding=[]",

@@ -9,7 +9,7 @@ import pytest
 import gnnlab
 
 FLOORS = [
-    {"errors", "files", "ragged", "weights", "batch"},
+    {"errors", "bounds", "files", "ragged", "weights", "batch"},
     {"spec", "labelled_pairs", "config", "search"},
     {"packed", "padding"},
     {"cache", "ops"},

@@ -136,6 +136,7 @@ def check_needs(
     """Every fact a part needs is given by the dataset, the loader, the model or an encoding."""
     giving = [path for path in definitions if path.split(".")[0] in ("dataset", "loader", "model", "encoding")]
     given = {fact for path in giving for fact in facts(definitions[path], "gives")}
+    given |= {path.split(".")[1] for path in definitions if path.startswith("encoding.")}
     if num_layers == 0:
         given -= MODEL_FACTS.keys()
     if _without_conv(definitions, chosen):

@@ -152,6 +152,8 @@ def _givers(fact: str, repo: IConfigRepository) -> list[str]:
     found = []
     for group in ("dataset", "loader", "model", "model/mixer", "encoding"):
         for option in repo.get_group_options(group):
+            if (group, option) == ("encoding", fact):
+                found.append(f"{group}={option}")
             result = repo.load_config(f"{group}/{option}")
             for _, part in parts(OmegaConf.to_container(result.config) if result else None):
                 with suppress(Missing):

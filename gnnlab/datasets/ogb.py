@@ -130,7 +130,7 @@ class OGBMolecules(OGB):
 
 
 @dataclass(frozen=True)
-class OGBProteins(OGB):
+class PPA(OGB):
     """Which proteins of a species go together: ogbg-ppa (Hu et al., NeurIPS 2020).
 
     158,100 neighbourhoods of some 243 proteins and 2,266 associations, split by species 78,200/45,100/34,800. Task: the

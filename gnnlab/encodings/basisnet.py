@@ -34,7 +34,6 @@ from gnnlab.packed import Packed
 class BasisNet(Spectral):
     """BasisNet (Lim et al., ICLR 2023): eigenspaces of `k` eigenpairs → IGN of `layers` of width `hidden` → `dim`."""
 
-    gives: ClassVar[tuple[str, ...]] = ("basisnet",)
     ambiguous_basis: ClassVar[bool] = True
     orthonormal: ClassVar[bool] = True
 

@@ -6,7 +6,6 @@ the node features; whether a model adds or joins them is its own choice.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -20,8 +19,6 @@ from gnnlab.packed import Packed
 @dataclass(frozen=True)
 class Degree(Encoding):
     """In- and out-degree, each at most `max_degree` → a vector of width `dim`; their sum (Graphormer, NeurIPS 2021)."""
-
-    gives: ClassVar[tuple[str, ...]] = ("degree",)
 
     max_degree: Count = 64
     dim: Count | None = None

@@ -33,7 +33,6 @@ STATISTICS = 10
 class Elstatic(Spectral):
     """Statistics of electrostatic potentials (GraphGPS, NeurIPS 2022) → [batch norm →] linear, of width `dim`."""
 
-    gives: ClassVar[tuple[str, ...]] = ("elstatic",)
     laplacian: ClassVar[Laplacian] = "none"
     pairs: ClassVar[None] = None
 

@@ -29,7 +29,6 @@ ROW_ELEMENTS = 1 << 22
 class HKdiag(Spectral):
     """Heat-kernel diagonals at times 1 … `times` (GraphGPS, NeurIPS 2022) → [batch norm →] linear, of width `dim`."""
 
-    gives: ClassVar[tuple[str, ...]] = ("hkdiag",)
     laplacian: ClassVar[Laplacian] = "none"
     pairs: ClassVar[None] = None
 

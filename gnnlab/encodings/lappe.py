@@ -35,7 +35,6 @@ class LapPE(Spectral):
     leaves it out, GraphGPS keeps it). `net`: see `DeepSet`, `Transformer` and `SignedLinear`.
     """
 
-    gives: ClassVar[tuple[str, ...]] = ("lappe",)
     ambiguous_basis: ClassVar[bool] = True
 
     k: Count = 8

@@ -25,7 +25,6 @@ from gnnlab.packed import Packed
 class PEG(Spectral):
     """PEG (Wang et al., ICLR 2022): distances between `k` eigenvectors along edges → MLP → sum, of width `dim`."""
 
-    gives: ClassVar[tuple[str, ...]] = ("peg",)
     ambiguous_basis: ClassVar[bool] = True
     orthonormal: ClassVar[bool] = True
 

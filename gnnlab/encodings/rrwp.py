@@ -10,7 +10,7 @@ attribute `rrwp` [N, K], the diagonal. `relative_walks` has all pairs of a batch
 """
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import torch
 from annotated_types import Ge
@@ -27,8 +27,6 @@ from gnnlab.packed import Packed
 @dataclass(frozen=True)
 class RRWP(RWSE):
     """Return probabilities of 0 … `steps` − 1 steps (GRIT, ICML 2023) → [batch norm →] linear, of width `dim`."""
-
-    gives: ClassVar[tuple[str, ...]] = ("rrwp",)
 
     steps: Annotated[int, Ge(2)] = 21
     dim: Count | None = None

@@ -12,7 +12,6 @@ Node attribute `rwse` [N, steps].
 
 from dataclasses import dataclass
 from math import isqrt
-from typing import ClassVar
 
 import numpy as np
 import torch
@@ -35,8 +34,6 @@ class RWSE(Encoding):
 
     GraphGPS normalises (`norm="batch"`), LSPE does not.
     """
-
-    gives: ClassVar[tuple[str, ...]] = ("rwse",)
 
     steps: Count = 20
     dim: Count | None = None

@@ -32,7 +32,6 @@ class SignNet(Spectral):
     their sum over the vectors).
     """
 
-    gives: ClassVar[tuple[str, ...]] = ("signnet",)
     ambiguous_basis: ClassVar[bool] = True
 
     k: Count = 8

@@ -9,7 +9,6 @@ share that takes more or is out of reach. `distances` has all pairs of a batch.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 import torch
@@ -30,8 +29,6 @@ COLUMN_ELEMENTS = 1 << 20  # of a block of columns of a large graph
 @dataclass(frozen=True)
 class SPD(Encoding):
     """Shares of nodes at distances 1 … `max_distance` (DE, NeurIPS 2020) → [batch norm →] linear, of width `dim`."""
-
-    gives: ClassVar[tuple[str, ...]] = ("spd",)
 
     max_distance: Count = 10
     dim: Count | None = None

@@ -41,7 +41,6 @@ class SPE(Spectral):
     theirs does; its ε starts at 0, theirs at N(0, 1).
     """
 
-    gives: ClassVar[tuple[str, ...]] = ("spe",)
     ambiguous_basis: ClassVar[bool] = True
     orthonormal: ClassVar[bool] = True
 

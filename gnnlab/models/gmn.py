@@ -54,7 +54,7 @@ class GMN(GPS):
         head: Callable[..., Head],
         hidden_dim: Count = 64,
         num_layers: Natural = 4,
-        reach: Count = 2,
+        reach: Natural = 2,
         tokens: Count = 4,
         walks: Count = 4,
         walk_seed: Natural = 0,

@@ -51,7 +51,7 @@ class Graphormer(nn.Module):
         dropout: Probability = 0.1,
         max_degree: Count = 63,
         max_distance: Count = 20,
-        path: Count = 5,
+        path: Natural = 5,
     ) -> None:
         super().__init__()
         head_width(hidden_dim, num_heads)

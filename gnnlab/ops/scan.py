@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from gnnlab.batch import Batch
 from gnnlab.ops.backend import fused
 from gnnlab.ops.define import differentiable, kernel
 from gnnlab.ops.recorded.tape import recording
@@ -24,20 +23,19 @@ def selective_scan(
     A: Tensor,
     B: Tensor,
     C: Tensor,
-    batch: Batch | Tensor,
+    ptr: Tensor,
     D: Tensor | None = None,
     reverse: bool = False,
 ) -> Tensor:
     """y_t = C_t·h_t + D u_t with h_t = exp(Δ_t A) h_{t−1} + Δ_t u_t B_t, from h = 0 in every sequence: [N, d].
 
-    `batch`: a batch, whose graphs are the sequences, or their `ptr`. `reverse`: each sequence from its last row to
-    its first; a bidirectional scan is one call of each kind. Softplus has been applied to `delta`. Computed in the
-    wider type of `u` and `delta`, the states at least in float32; the result has the type of `u`.
+    Sequence i is the rows ptr[i] … ptr[i+1]−1, as a graph of a batch is. `reverse`: from its last row to its first; a
+    bidirectional scan is one call of each kind. Softplus has been applied to `delta`. Computed in the wider type of `u`
+    and `delta`, the states at least in float32; the result has the type of `u`.
     """
     if not fused(u, "selective_scan"):
-        return reference(u, delta, A, B, C, batch, D, reverse)
+        return reference(u, delta, A, B, C, ptr, D, reverse)
     dtype, exact = _types(u, delta)
-    ptr = batch.ptr if isinstance(batch, Batch) else batch
     inputs = [u.to(dtype), delta.to(dtype), *(_padded(value.to(exact)) for value in (A, B, C))]
     skip = None if D is None else D.to(exact)
     trained = any(value.requires_grad for value in (*inputs, D) if value is not None)
@@ -51,12 +49,12 @@ def reference(
     A: Tensor,
     B: Tensor,
     C: Tensor,
-    batch: Batch | Tensor,
+    ptr: Tensor,
     D: Tensor | None = None,
     reverse: bool = False,
 ) -> Tensor:
     """The same in plain torch: a loop over the steps of all sequences, side by side."""
-    ptr = (batch.ptr if isinstance(batch, Batch) else batch).long()
+    ptr = ptr.long()
     exact, count = _types(u, delta)[1], ptr.diff()
     graphs, longest = len(count), max([1, *count.tolist()])
     graph = torch.repeat_interleave(torch.arange(graphs, device=u.device), count)

@@ -43,8 +43,8 @@ def record(
 ) -> dict[str, Any]:
     """Write and return the result of a complete run.
 
-    `flops`, `sums`, `nonzeros`: see `gnnlab.costs`. `method`: what aggregation and sparsifier
-    tell (`Method.report`). What is NaN or infinite is None there: JSON knows neither.
+    `flops`, `sums`, `nonzeros`: see `gnnlab.costs`. `method`: what aggregation,
+    sparsifier and pruning tell (`Method.report`). What is NaN or infinite is None there: JSON knows neither.
 
     Raises `RunStopped` where it cannot be written.
     """

@@ -2,8 +2,7 @@
 
 Every process holds the whole model and a part of every global batch. Losses are weighted by the items
 of the whole batch, gradients are summed, and batch norms measure the rows of all processes, so a step is that of one
-process on the whole batch; parts may be uneven, even empty. With one process every function here
-returns its argument.
+process on the whole batch; parts may be uneven, even empty. With one process nothing is exchanged.
 """
 
 import os

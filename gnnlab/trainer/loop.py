@@ -24,7 +24,7 @@ from torch.optim import Optimizer
 
 from gnnlab.batch import Batch
 from gnnlab.bounds import Count, Fraction, NonNegative, Positive
-from gnnlab.errors import GivenUp, RunStopped, UsageError
+from gnnlab.errors import GivenUp, Interrupted, RunStopped, UsageError
 from gnnlab.trainer import cudagraph, device, distributed
 from gnnlab.trainer.checkpoint import Checkpoints
 from gnnlab.trainer.learner import Learner
@@ -34,7 +34,7 @@ from gnnlab.trainer.phase import Phase
 from gnnlab.trainer.profile import profiled
 from gnnlab.trainer.progress import Progress
 from gnnlab.trainer.protocols import Loader, Logger, Row, Scheduler, Task
-from gnnlab.trainer.signals import Interrupted, StopSignals
+from gnnlab.trainer.signals import StopSignals
 from gnnlab.trainer.state import FitResult, State
 from gnnlab.weights import copy_of
 

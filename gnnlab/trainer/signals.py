@@ -4,16 +4,7 @@ import signal
 import threading
 from types import FrameType, TracebackType
 
-from gnnlab.errors import RunStopped
 from gnnlab.trainer import distributed
-
-
-class Interrupted(RunStopped):
-    """The run was asked to stop by a signal. `exit_code`: 130 for Ctrl-C, 143 for SIGTERM."""
-
-    def __init__(self, message: str, signum: int) -> None:
-        super().__init__(message)
-        self.exit_code = 128 + signum
 
 
 class StopSignals:

@@ -71,7 +71,7 @@ class State:
 class FitResult:
     """What `Trainer.fit` returns.
 
-    `history`, `timings`: a row per epoch, see `Trainer`. `best`, `last`: history rows; `test`: {"loss": …,
+    `history`, `timings`: a `Row` per epoch. `best`, `last`: history rows; `test`: {"loss": …,
     "mae": …} at the weights of `best`. `stopped`: "max_epochs", "patience" or "min_lr". `seconds`: wall
     clock with evaluation; `graphs_per_second`: training alone. `signal`: the SIGTERM or SIGINT that came
     during the test, else 0; the run is complete, but its process was asked to stop.

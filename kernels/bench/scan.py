@@ -29,8 +29,8 @@ def inputs(batch: Batch, width: int) -> list[Tensor]:
 SCAN = Op(
     "selective_scan",
     inputs,
-    lambda batch: lambda *values: selective_scan(*values, batch),
-    lambda batch: lambda *values: reference(*values, batch),
+    lambda batch: lambda *values: selective_scan(*values, batch.ptr),
+    lambda batch: lambda *values: reference(*values, batch.ptr),
     lambda batch, width: (batch.num_nodes * (3 * width + 2 * STATES), batch.num_nodes * (5 * width + 4 * STATES)),
     compiles=False,  # hundreds of unrolled steps
 )

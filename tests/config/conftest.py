@@ -41,7 +41,6 @@ MODULE = """
 
     @dataclass(frozen=True)
     class Walks(Encoding):
-        gives: ClassVar[tuple[str, ...]] = ("walks",)
         steps: int = 16
         cache: dict = field(init=False, default_factory=dict)
 

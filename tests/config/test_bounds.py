@@ -47,3 +47,18 @@ def test_refusals(typed: str) -> None:
     key, value = typed.split()[-1].split("=")
     assert str(refusal.value).startswith(f"{key}={value.replace('nan', 'NaN')} ")
     assert str(refusal.value).endswith(f"{REFUSED[typed]}.") or key == "budget"
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "model=gmn model.reach=0",
+        "model=graphormer model.path=0",
+        "model/mixer=graphormer model.mixer.path=0",
+        "model/mixer=hybrid model.mixer.max_distance=0",
+        "model.num_layers=0",
+        "optimizer.lr=0",
+    ],
+)
+def test_a_nought_that_means_none_is_accepted(typed: str) -> None:
+    gnnlab.compose("dataset=zinc", *typed.split())

@@ -13,8 +13,7 @@ from omegaconf import DictConfig
 
 import gnnlab
 from gnnlab.cli import main
-from gnnlab.errors import RunStopped, UsageError
-from gnnlab.trainer.signals import Interrupted
+from gnnlab.errors import Interrupted, RunStopped, UsageError
 
 Cli = Callable[..., int]
 FAILURES = {

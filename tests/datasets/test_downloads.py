@@ -16,7 +16,7 @@ from gnnlab.datasets.code2 import Code2
 from gnnlab.datasets.geom_gcn import GeomGCN
 from gnnlab.datasets.heterophilous import Heterophilous
 from gnnlab.datasets.lrgb import Peptides, Superpixels
-from gnnlab.datasets.ogb import OGBMolecules, OGBNodes, OGBProteins
+from gnnlab.datasets.ogb import PPA, OGBMolecules, OGBNodes
 from gnnlab.datasets.pcqm_contact import PCQMContact
 from gnnlab.datasets.planetoid import Planetoid, PlanetoidGeomGCN
 from gnnlab.datasets.source import DataSource
@@ -101,7 +101,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         (AQSOL, None),
         (BitcoinOTC, None),
         (TSP, None),
-        (OGBProteins, None),
+        (PPA, None),
         (Code2, None),
         (PCQMContact, None),
     ],

@@ -13,7 +13,7 @@ from gnnlab.datasets.benchmarking_gnns import AQSOL, TSP, ImageSuperpixels
 from gnnlab.datasets.bitcoin_otc import BitcoinOTC
 from gnnlab.datasets.code2 import END, UNKNOWN, WORDS, Code2, names, numbered
 from gnnlab.datasets.lrgb import Peptides, Superpixels
-from gnnlab.datasets.ogb import MOLECULES, OGBMolecules, OGBNodes, OGBProteins
+from gnnlab.datasets.ogb import MOLECULES, PPA, OGBMolecules, OGBNodes
 from gnnlab.datasets.pcqm_contact import PCQMContact
 from gnnlab.datasets.source import DataSource
 from gnnlab.datasets.tu import SIZES, TU, TUMolecules, stratified_folds
@@ -129,7 +129,7 @@ def test_ogb_proteins(tmp_path: Path, source: DataSource) -> None:
         "graph-label": [0, 1, 36, 3],
     }
     write_ogb(tmp_path / "ogb" / "ogbg_ppa", "species", tables)
-    splits, spec = OGBProteins(source).load()
+    splits, spec = PPA(source).load()
     assert (spec.node.kind, spec.edge.sizes) == ("none", (7,))
     train = splits["train"].batch()
     assert train.y.tolist() == [36, 0], "graphs in the order of the split"

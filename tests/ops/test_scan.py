@@ -37,7 +37,7 @@ def case(name: str, states: int, skip: bool = True, reverse: bool = False) -> Ca
 
     def run(scan: Callable, *values: Tensor | Batch) -> Tensor:
         *tensors, D, batch = values
-        return scan(*tensors, batch, D, reverse)
+        return scan(*tensors, batch.ptr, D, reverse)
 
     return Case(name, partial(run, selective_scan), partial(run, plain_torch), of_batch, kernel="selective_scan")
 
@@ -202,7 +202,7 @@ class Scanning(nn.Module):
 
     def forward(self, x: Tensor, e: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         u, delta, B, C = (of(x) for of in self.maps)
-        return selective_scan(u, delta, self.A, B, C, batch, self.D), e
+        return selective_scan(u, delta, self.A, B, C, batch.ptr, self.D), e
 
 
 def test_a_recorded_layer_may_scan() -> None:

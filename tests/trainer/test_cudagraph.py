@@ -15,13 +15,12 @@ from gnnlab import compose
 from gnnlab.batch import Batch
 from gnnlab.config import build
 from gnnlab.datasets.loader import Loader
-from gnnlab.errors import UsageError
+from gnnlab.errors import Interrupted, UsageError
 from gnnlab.packed import Packed
 from gnnlab.padding import Size, pad
 from gnnlab.tasks import make_task
 from gnnlab.testing import random_graph, sample, sample_spec
 from gnnlab.trainer import Phase, Trainer, cudagraph
-from gnnlab.trainer.signals import Interrupted
 from gnnlab.trainer.state import FitResult
 from tests.interrupted import assert_same_run, stopped
 

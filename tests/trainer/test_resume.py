@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from linear_toy import L2, Linear, run_as_process, toy_fit
 
+from gnnlab.errors import Interrupted
 from gnnlab.trainer import Phase
 from gnnlab.trainer.schedule import Constant, Cosine, Plateau
-from gnnlab.trainer.signals import Interrupted
 from tests.interrupted import assert_same_run, stopped
 
 

@@ -10,6 +10,7 @@ from gnnlab.nn.conv.base import Conv
 from gnnlab.nn.conv.loops import add_loops
 from gnnlab.nn.multi_head import head_width
 from gnnlab.ops import edge_softmax_sum, gat, gat_scores
+from gnnlab.ops.edge_softmax import SLOPE
 from gnnlab.ops.linear import Linear
 
 
@@ -50,5 +51,5 @@ class GAT(Conv):
         if not dropout:
             return gat(source, target, value, batch, edge_weight), e
         score = source.index_select(0, batch.edges.source) + target.index_select(0, batch.edges.target)
-        logits = leaky_relu(score, 0.2)
+        logits = leaky_relu(score, SLOPE)
         return edge_softmax_sum(logits, value, batch, dropout=dropout, edge_weight=edge_weight), e

@@ -33,7 +33,7 @@ class PNA(Conv):
 
     def __init__(self, dim: int, spec: GraphSpec, towers: Count = 1) -> None:
         super().__init__()
-        if towers < 1 or dim % towers:
+        if dim % towers:
             raise UsageError(
                 f"model.hidden_dim={dim} is not a multiple of model.conv.towers={towers}; change one of them."
             )

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from gnnlab.batch import Batch
-from gnnlab.bounds import Count, Probability
+from gnnlab.bounds import Count, Natural, Probability
 from gnnlab.nn.mixer.attention import Attention
 from gnnlab.nn.pair_bias import PairBias
 from gnnlab.spec import GraphSpec
@@ -22,7 +22,7 @@ class Graphormer(Attention):
         num_heads: Count = 4,
         dropout: Probability = 0.0,
         max_distance: Count = 20,
-        path: Count = 5,
+        path: Natural = 5,
     ) -> None:
         super().__init__(dim, num_heads, dropout)
         self.bias = PairBias(spec, num_heads, max_distance, path)

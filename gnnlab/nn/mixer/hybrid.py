@@ -13,7 +13,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from gnnlab.batch import Batch
-from gnnlab.bounds import Count, Probability
+from gnnlab.bounds import Count, Natural, Probability
 from gnnlab.nn.cluster_bias import ClusterBias
 from gnnlab.nn.mixer.attention import Attention
 from gnnlab.nn.tokens import Tokens, clusters, tokeniser
@@ -34,7 +34,7 @@ class Hybrid(nn.Module):
         levels: Count = 3,
         num_heads: Count = 4,
         dropout: Probability = 0.0,
-        max_distance: Count = 8,
+        max_distance: Natural = 8,
     ) -> None:
         super().__init__()
         self.levels = levels

@@ -161,7 +161,10 @@ def test_checkpoints_of_one_layer_used_again_and_again() -> None:
 def test_transforms_of_functions() -> None:
     layer, graphs = LAYERS["gps"]().eval(), batch()
     x, e = states(graphs, requires_grad=False)
-    torch.func.grad(lambda x: one_node(layer, x, e, graphs)[0].sum())(x)
+    ours, plain = (
+        torch.func.grad(lambda x, run=run: run(layer, x, e, graphs)[0].sum())(x) for run in (one_node, op_by_op)
+    )
+    torch.testing.assert_close(ours, plain)
 
 
 def test_a_layer_is_freed_and_its_copies_know_nothing() -> None:

@@ -3,11 +3,14 @@
 One that leans on another (`defaults: [gcn_texas]`) is that one, perhaps with values of its own, and may go unbuilt.
 """
 
+import re
+
 import pytest
 import yaml
 
 from gnnlab import compose
 from gnnlab.config import build, conf_dir
+from gnnlab.results.published import cells
 
 PARAMETERS = {
     "gps_zinc": 423_717,
@@ -38,16 +41,17 @@ PARAMETERS = {
     "gin_pattern": 100_994,  # published: 100,884
     "pna_zinc": 402_955,  # published: 387,155, see tests/models/test_parameter_counts.py
 }
+PRESETS = {path.stem: path.read_text() for path in sorted((conf_dir() / "preset").glob("*.yaml"))}
+STATED = {name: said for name, text in PRESETS.items() if (said := re.search(r"(\d+\.?\d*) ± (\d+\.?\d*)", text))}
+"""Of those that a published mean and deviation belong to, both."""
 
 
 def leans(name):
-    text = (conf_dir() / "preset" / f"{name}.yaml").read_text()
-    return any(isinstance(choice, str) for choice in (yaml.safe_load(text) or {}).get("defaults", ()))
+    return any(isinstance(choice, str) for choice in (yaml.safe_load(PRESETS[name]) or {}).get("defaults", ()))
 
 
 def test_the_table_names_every_preset():
-    names = {path.stem for path in (conf_dir() / "preset").glob("*.yaml")}
-    assert {name for name in names if not leans(name)} <= {*PARAMETERS, "none"} <= names
+    assert {name for name in PRESETS if not leans(name)} <= {*PARAMETERS, "none"} <= set(PRESETS)
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
@@ -91,3 +95,15 @@ def test_features_of_web_pages_are_divided_by_their_sum(model, dataset):
 def test_the_heterophilous_graphs_have_one_setting(dataset):
     cfg, like = (compose("model=prenorm", f"dataset={name}") for name in (dataset, "minesweeper"))
     assert (cfg.model, cfg.optimizer, cfg.trainer) == (like.model, like.optimizer, like.trainer)
+
+
+@pytest.mark.parametrize("name", STATED)
+def test_its_comment_says_the_number_that_tables_show(name):
+    known = {numbers for row in cells() if f"{row.model}_{row.dataset}" == name for numbers in forms(row)}
+    assert tuple(map(float, STATED[name].groups())) in known
+
+
+def forms(row):
+    """A mean and a deviation as a share and in per cent."""
+    pairs = ([round(float(value or 0) * factor, 6) for value in (row.mean, row.std)] for factor in (1, 100))
+    return map(tuple, pairs)

@@ -3,6 +3,7 @@
 check (gnnlab.config, before this) → seed → data → encodings → model (gnnlab.prepared) → trainer → result.
 """
 
+import json
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -19,6 +20,7 @@ from gnnlab.config.sections import plain
 from gnnlab.costs import costs
 from gnnlab.datasets.check import num_examples
 from gnnlab.errors import Interrupted, UsageError
+from gnnlab.files import write_text
 from gnnlab.prepared import prepare
 from gnnlab.results.folder import RunFolder
 from gnnlab.results.provenance import state
@@ -89,6 +91,7 @@ def train(cfg: DictConfig, folder: Path, resume: bool, watch: Callable[[int, flo
     if fold is not None and (several := getattr(get_class(cfg.dataset._target_), "num_folds", None)):
         counts += f", fold {fold} of {several}"
     if distributed.rank() == 0:
+        write_text(folder / "phases.json", json.dumps([[phase.name, phase.epochs] for phase in made.phases]))
         notice.info("%s: %s parameters; %s: %s", folder, f"{size:,}", of, counts)
         if "csv" not in (cfg.get("logger") or {"csv": None}):
             notice.info("Without logger=csv there is no metrics.csv, which curves and reports are drawn from.")

@@ -72,6 +72,8 @@ def space(overrides: Sequence["Override"]) -> tuple[list[str], dict[str, Any]]:
             except ValueError as error:
                 raise UsageError(f"{override.input_line} is not an interval to search: {error}") from error
         else:
+            if getattr(value, "shuffle", False):
+                raise UsageError(f"{override.input_line}: a search chooses the order; leave out shuffle(…).")
             searched[key] = distributions.CategoricalDistribution(list(override.sweep_string_iterator()))
     if not searched:
         raise UsageError("A search needs keys to search, such as 'optimizer.lr=tag(log,interval(1e-4,1e-1))'.")

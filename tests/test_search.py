@@ -50,7 +50,12 @@ def test_the_space_is_what_was_typed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "message"), [("optimizer.lr=0.1", "keys to search"), ("a=tag(log,interval(0.0,1.0))", "not an interval")]
+    ("typed", "message"),
+    [
+        ("optimizer.lr=0.1", "keys to search"),
+        ("a=tag(log,interval(0.0,1.0))", "not an interval"),
+        ("a=shuffle(1,2,3)", r"leave out shuffle"),
+    ],
 )
 def test_a_space_that_is_none_is_refused(typed: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
@@ -96,6 +101,14 @@ def test_another_share_that_is_spared_is_another_search(tmp_path: Path) -> None:
     names = [Search.under(tmp_path, fixed, searched, spare, **settings).folder for spare in (0.25, 0.5, 0, 0.0)]
     assert names[0] == search(tmp_path).folder
     assert len(set(names)) == 3
+
+
+def test_several_processes_of_one_run_do_not_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    from gnnlab.plugins.hydra_plugins.gnnlab_search import SearchSweeper
+
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UsageError, match="torchrun cannot search"):
+        SearchSweeper(2, "tpe", 0, 0.25).sweep(KEYS)
 
 
 def test_a_folder_with_odd_signs_reaches_the_trials(

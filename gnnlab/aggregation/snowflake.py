@@ -27,8 +27,9 @@ class Snowflake(TwoStage):
 
     `beta`: a node listens as deep as the last hop whose score is above it; 0 is the plain backbone. Scores fall as
     one over the nodes within reach, so 0.005 ends where some 200 of them are. `stage1_epochs` of the predictor, null
-    for as many as the gated training has. `as_released`: element-wise powers in the place of powers, edges heard by
-    the depth of their source, and two layers at least.
+    for as many as the gated training has. An edge that is not heard is gone for a conv's normalisation too, where the
+    release divides by the degrees of the whole graph. `as_released`: element-wise powers in the place of powers, edges
+    heard by the depth of their source, and two layers at least.
     """
 
     first_phase = "proxy"

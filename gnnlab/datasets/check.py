@@ -74,6 +74,8 @@ class Rows:
         else:
             unlabelled = spec.target == "multilabel"
             self._require(y, lambda y: (y == 0) | (y == 1) | (y.isnan() & unlabelled), f"{name} is neither 0 nor 1")
+            if unlabelled and y.isnan().all():
+                raise UsageError(f"{self.where}: no {name} is known, and there is nothing to learn or to be tested on.")
 
     def _shaped(self, name: str, value: Tensor | None, dtype: torch.dtype, shape: tuple[int, ...]) -> Tensor:
         if value is None or value.dtype != dtype or value.shape[1:] != shape:

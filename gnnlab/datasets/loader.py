@@ -12,6 +12,7 @@ from torch import Tensor
 
 from gnnlab.batch import Batch
 from gnnlab.bounds import Count
+from gnnlab.datasets.check import num_examples
 from gnnlab.errors import UsageError
 from gnnlab.ops.assemble import assemble
 from gnnlab.packed import Packed
@@ -47,6 +48,8 @@ class Loader:
     ) -> None:
         if limit is not None and limit < packed.num_graphs:
             packed = packed.take(torch.arange(limit) * packed.num_graphs // limit)
+            if not num_examples(packed):
+                raise UsageError(f"loader.limit={limit} leaves graphs without a node that has a target: raise it.")
         self.packed, self.asked = packed, (batch_size, max_nodes, max_edges, None, shuffle, seed, rank, world)
         self.shuffle, self.seed, self.rank, self.world = shuffle, seed, rank, world
         sizes = (torch.ones(packed.num_graphs, dtype=torch.long), packed.ptr.diff(), packed.edge_ptr.diff())

@@ -26,7 +26,7 @@ from gnnlab.encodings.base import Encoding
 from gnnlab.models.gps import GPS
 from gnnlab.nn.activation import Activation
 from gnnlab.nn.conv.base import Conv
-from gnnlab.nn.embedding import FeatureEmbedding, NodeEmbedding
+from gnnlab.nn.embedding import NodeEmbedding, edge_embedding
 from gnnlab.nn.head import Head
 from gnnlab.nn.mixer.mamba import Mamba, Sequences
 from gnnlab.nn.walks import induced, walk
@@ -87,7 +87,7 @@ class Neighbourhoods(nn.Module):
     ) -> None:
         super().__init__()
         self.nodes, self.conv = nodes, conv
-        self.edges = FeatureEmbedding(spec.edge, dim) if conv.uses_edges else None
+        self.edges = edge_embedding(spec.edge, dim, [conv])
         self.lengths = [length for length in range(reach, 0, -1) for _ in range(tokens)]
         self.walks, self.seed = walks, seed
         self.norm, self.scan = nn.LayerNorm(dim), Mamba(dim)

@@ -16,7 +16,7 @@ from gnnlab.encodings.base import Encoding
 from gnnlab.nn.activation import Activation, activation
 from gnnlab.nn.conv.base import Conv
 from gnnlab.nn.dropout import Dropout
-from gnnlab.nn.embedding import FeatureEmbedding, NodeEmbedding
+from gnnlab.nn.embedding import NodeEmbedding, edge_embedding
 from gnnlab.nn.head import Head
 from gnnlab.nn.mlp import MLP
 from gnnlab.nn.stack import Stack
@@ -51,7 +51,7 @@ class GNNPlus(Stack):
         nodes = NodeEmbedding(spec, hidden_dim, encodings)
         convs = [conv(hidden_dim) for _ in range(num_layers)]
         layers = [PlusLayer(layer, hidden_dim, dropout, act, norm, residual, feed_forward) for layer in convs]
-        edges = FeatureEmbedding(spec.edge, hidden_dim) if any(layer.uses_edges for layer in convs) else None
+        edges = edge_embedding(spec.edge, hidden_dim, convs)
         super().__init__(nodes, edges, layers, head(dim=hidden_dim, depth=num_layers, spec=spec))
 
 

@@ -18,7 +18,7 @@ from gnnlab.errors import UsageError
 from gnnlab.nn.activation import Activation
 from gnnlab.nn.block import ConvBlock
 from gnnlab.nn.conv.base import Conv
-from gnnlab.nn.embedding import FeatureEmbedding, NodeEmbedding
+from gnnlab.nn.embedding import NodeEmbedding, edge_embedding
 from gnnlab.nn.head import Head
 from gnnlab.nn.mlp import MLP
 from gnnlab.nn.norm import Norm, make_norm
@@ -58,8 +58,7 @@ class GPS(Stack):
             GPSLayer(hidden_dim, conv and conv(hidden_dim), mixer and mixer(hidden_dim), dropout, act, norm)
             for _ in range(num_layers)
         ]
-        uses_edges = any(layer.uses_edges for layer in layers)
-        edges = FeatureEmbedding(spec.edge, hidden_dim) if uses_edges else None
+        edges = edge_embedding(spec.edge, hidden_dim, layers)
         super().__init__(nodes, edges, layers, head(dim=hidden_dim, depth=num_layers, spec=spec))
 
     @property

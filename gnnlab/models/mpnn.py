@@ -8,7 +8,7 @@ from gnnlab.encodings.base import Encoding
 from gnnlab.nn.activation import Activation
 from gnnlab.nn.block import ConvBlock
 from gnnlab.nn.conv.base import Conv
-from gnnlab.nn.embedding import FeatureEmbedding, NodeEmbedding
+from gnnlab.nn.embedding import NodeEmbedding, edge_embedding
 from gnnlab.nn.head import Head
 from gnnlab.nn.norm import Norm
 from gnnlab.nn.stack import Stack
@@ -46,7 +46,6 @@ class MPNN(Stack):
         convs = [conv(hidden_dim) for _ in range(num_layers)]
         layers = [ConvBlock(layer, hidden_dim, dropout, act, norm=norm, residual=residual) for layer in convs]
         feature = spec.edge if edge_features else Feature()
-        uses_edges = any(layer.uses_edges for layer in convs)
-        edges = FeatureEmbedding(feature, hidden_dim, bias=True) if uses_edges else None
+        edges = edge_embedding(feature, hidden_dim, convs, bias=True)
         virtual = make_virtual_node(virtual_node, hidden_dim, num_layers, dropout)
         super().__init__(nodes, edges, layers, head(dim=hidden_dim, depth=num_layers, spec=spec), virtual)

@@ -24,7 +24,7 @@ from gnnlab.encodings.base import Encoding
 from gnnlab.nn.activation import Activation, activation
 from gnnlab.nn.conv.base import Conv
 from gnnlab.nn.dropout import Dropout
-from gnnlab.nn.embedding import FeatureEmbedding, NodeEmbedding
+from gnnlab.nn.embedding import NodeEmbedding, edge_embedding
 from gnnlab.nn.head import Head
 from gnnlab.nn.mlp import MLP
 from gnnlab.nn.norm import Norm, make_norm
@@ -59,7 +59,7 @@ class PreNorm(Stack):
         convs = [conv(hidden_dim) for _ in range(num_layers)]
         after = feed_forward == "after"
         layers = [PreNormLayer(layer, hidden_dim, dropout, act, norm, separate, after) for layer in convs]
-        edges = FeatureEmbedding(spec.edge, hidden_dim) if any(layer.uses_edges for layer in convs) else None
+        edges = edge_embedding(spec.edge, hidden_dim, convs)
         super().__init__(nodes, edges, layers, head(dim=hidden_dim, depth=num_layers, spec=spec))
         self.add_module("nodes", nn.Sequential(nodes, Dropout(dropout), activation(act)))
         layers[-1].last_norm = make_norm(norm, hidden_dim)

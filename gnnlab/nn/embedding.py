@@ -3,8 +3,8 @@
 Shapes: categorical features [N, columns] integers, continuous ones [N, dim] floats; out [N, hidden].
 """
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -79,6 +79,11 @@ class FeatureEmbedding(nn.Module):
             if entries is not None:
                 return sparse_linear(entries, self.linear.weight, self.linear.bias, dropout)
         return self(dropped(batch.x, dropout) if batch.x is not None else None, batch.num_nodes)
+
+
+def edge_embedding(feature: Feature, dim: int, layers: Iterable[Any], bias: bool = False) -> FeatureEmbedding | None:
+    """Of edge features, where one of the layers `uses_edges`."""
+    return FeatureEmbedding(feature, dim, bias) if any(layer.uses_edges for layer in layers) else None
 
 
 class NodeEmbedding(nn.Module):

@@ -32,8 +32,8 @@ def edge_softmax_sum(
 ) -> Tensor:
     """Σ_j dropout(α_ij) v_j with α_ij = w_ij exp s_ij / (Σ_k w_ik exp s_ik + eps), head by head: [N, H C].
 
-    A logit of -inf removes its edge, and so does a weight of 0, which has no gradient then; a node without in-edges
-    gets 0.
+    A logit of -inf removes its edge, and so does a weight of 0 or next to it, which has no gradient then; a node
+    without in-edges gets 0.
     """
     if not fused(value, "edge_softmax_sum"):
         seed = fresh_seed(value.device) if dropout else None
@@ -77,7 +77,8 @@ def _of_kept(
 def _weights(logits: Tensor, batch: Batch, eps: float, edge_weight: Tensor | None) -> tuple[Tensor, Tensor]:
     """What α is of, each divided by exp of the node's largest logit: w exp s [E, H], and eps [N, H]."""
     if edge_weight is not None:
-        logits = logits.masked_fill(~(edge_weight > 0).unsqueeze(-1), -torch.inf)
+        present = edge_weight >= torch.finfo(edge_weight.dtype).tiny  # the kernel divides by it
+        logits = logits.masked_fill(~present.unsqueeze(-1), -torch.inf)
     most = _most(logits, batch)
     weight = (logits - most.index_select(0, batch.edges.target)).exp()
     if edge_weight is not None:

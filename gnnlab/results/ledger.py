@@ -21,7 +21,7 @@ from gnnlab.config.hashing import decides
 from gnnlab.errors import UsageError
 from gnnlab.results.keys import unique
 from gnnlab.results.published import NO_PRESET, Match, beside, cells
-from gnnlab.results.runs import Run, newest
+from gnnlab.results.runs import Run, newest, numbers
 from gnnlab.results.wording import statistics
 
 LESS = ("trainer.max_epochs", "loader.limit", "dataset.num_train", "dataset.num_graphs")
@@ -161,7 +161,7 @@ def _closeness(match: Match, runs: Sequence[Run]) -> tuple[int, int, str]:
 
 def _row(match: Match, runs: list[Run]) -> Row:
     cell, first = match.cell, runs[0]
-    ours, spread, n = statistics([value for run in runs if (value := run.metric("test")) is not None])
+    ours, spread, n = statistics(numbers(runs, "test"))
     assert ours is not None
     published, sigma = float(cell.mean), float(cell.std) if cell.std else spread
     commits = (run.result.get("code", {}) for run in runs)
@@ -200,7 +200,7 @@ def _folds(runs: Sequence[Run]) -> list[str]:
     if runs[0].fold is None or not target.startswith("gnnlab."):
         return []
     done, published = len({run.fold for run in runs}), get_class(target).num_folds
-    return [f"folds {done}/{published}"] if done < published else []
+    return [f"folds={done}/{published}"] if done < published else []
 
 
 @cache

@@ -10,8 +10,8 @@ from matplotlib.ticker import EngFormatter
 from gnnlab.errors import UsageError
 from gnnlab.results.figure_labels import beside_ends, beside_points, settle
 from gnnlab.results.published import beside, cells
-from gnnlab.results.runs import Run, is_error
-from gnnlab.results.series import mean_curve, merit, more_is_better, numbers, sets
+from gnnlab.results.runs import Run, is_error, numbers
+from gnnlab.results.series import mean_curve, merit, more_is_better, sets
 from gnnlab.results.style import COLORS, DASHES, FAINT, INK, panels, plain_log
 from gnnlab.results.wording import SHORT
 
@@ -28,19 +28,19 @@ def curves(runs: Sequence[Run], by: Sequence[str] = (), metric: str = "val") -> 
     for dataset, groups in found.items():
         name = next(iter(groups.values()))[0].title(metric)
         lines = {label: mean_curve(groups[label], name) for label in sorted(groups, key=lambda at: merit(groups[at]))}
-        if lines := {label: line for label, line in lines.items() if len(line[0])}:
+        if lines := {label: line for label, line in lines.items() if len(line.epochs)}:
             drawn[dataset] = name, lines
     if not drawn:
         raise UsageError(f"No metrics.csv of these runs has {metric!r}: are they logged with logger=[csv]?")
     with panels(dict.fromkeys(drawn, 2.7)) as (figure, axes):
-        for ax, (dataset, (name, lines)) in zip(axes, drawn.items(), strict=True):
+        for ax, (name, lines) in zip(axes, drawn.values(), strict=True):
             ends, last = [], 1.0
-            for i, (label, (epochs, center, spread)) in enumerate(list(lines.items())[:MOST]):
+            for i, (label, (epochs, center, spread, count)) in enumerate(list(lines.items())[:MOST]):
                 color = COLORS[i % len(COLORS)]
                 ax.plot(epochs, center, DASHES[i % len(DASHES)], color=color)
                 ax.fill_between(epochs, center - spread, center + spread, color=color, alpha=0.18, lw=0)
                 last = max(last, epochs[-1])
-                ends.append((center[-1], f"{label}  ({len(found[dataset][label])})", color))
+                ends.append((center[-1], f"{label}  ({count})", color))
             _scale(ax, name)
             ax.set(xlabel="epoch", ylabel=name, xlim=(0, last))
             if len(lines) > MOST:

@@ -97,7 +97,7 @@ def _nearest(run: Run, metric: str, known: Sequence[Cell]) -> Match | None:
     cell = min(candidates, key=lambda cell: (len(_departures(run, cell)), -len(cell.settings)))
     asked = map(key_of, run.result.get("overrides", ()))
     others = [key for key in asked if decides(key) and key not in ("dataset", "model", *cell.settings)]
-    found = [f"{key}={run.value(key)}" for key in (*others, *_departures(run, cell))]
+    found = [f"{key}={run.value(key)}".replace(", ", ",") for key in (*others, *_departures(run, cell))]
     return Match(cell, tuple(found) if choices.get("preset", "none") != "none" else (*found, NO_PRESET))
 
 

@@ -120,6 +120,11 @@ def is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
 
 
+def numbers(runs: Iterable[Run], name: str) -> list[float]:
+    """`Run.metric` of those that have it."""
+    return [value for run in runs if (value := run.metric(name)) is not None]
+
+
 def load(folder: Path) -> list[Run]:
     """All runs below `folder`, but for one whose configuration is damaged. Raises `UsageError` if there are none."""
     found = []

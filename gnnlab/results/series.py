@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 from statistics import mean
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from gnnlab.errors import UsageError
 from gnnlab.results.history import history
 from gnnlab.results.keys import by_data, check, constant, named, split, telling, text
 from gnnlab.results.pooling import pooled
-from gnnlab.results.runs import Run, is_error, newest
+from gnnlab.results.runs import Run, is_error, newest, numbers
 
 log = logging.getLogger(__name__)
 Groups = dict[str, list[Run]]
@@ -57,10 +58,6 @@ def _joined(form: Callable[[str, str], str], keys: Sequence[str], said: Sequence
     return ", ".join(form(key, word) for key, word in zip(keys, said, strict=True) if word != "–")
 
 
-def numbers(group: Sequence[Run], name: str) -> list[float]:
-    return [value for run in group if (value := run.metric(name)) is not None]
-
-
 def more_is_better(run: Run, metric: str) -> bool:
     """Of `test` and `val` as the data says, of `train/loss` or `val/ap` by name; of costs, but for a speed, less is."""
     if metric in ("test", "val"):
@@ -74,11 +71,20 @@ def merit(group: Sequence[Run], metric: str = "test") -> float:
     return mean(values) * (-1 if more_is_better(group[0], metric) else 1) if values else float("inf")
 
 
-def mean_curve(group: Sequence[Run], name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Epochs that all runs of a group have, mean and sample standard deviation."""
+class Curve(NamedTuple):
+    """Over the epochs [k] that `runs` runs have in common: mean and sample standard deviation."""
+
+    epochs: np.ndarray
+    center: np.ndarray
+    spread: np.ndarray
+    runs: int
+
+
+def mean_curve(group: Sequence[Run], name: str) -> Curve:
+    """Of those of a group that have logged `name`."""
     found = [{row["epoch"]: row[name] for row in history(run.folder) if name in row} for run in group]
     found = [curve for curve in found if curve]
     epochs = sorted(set.intersection(*map(set, found))) if found else []
     values = np.array([[curve[epoch] for epoch in epochs] for curve in found]).reshape(len(found), len(epochs))
     spread = values.std(axis=0, ddof=1) if len(found) > 1 else np.zeros(len(epochs))
-    return np.array(epochs), values.mean(axis=0) if found else np.zeros(0), spread
+    return Curve(np.array(epochs), values.mean(axis=0) if found else np.zeros(0), spread, len(found))

@@ -4,6 +4,7 @@ A run is `running` while the process that holds it lives (on another machine: wh
 `failed` by its result, or `stopped`: `resume=auto` continues it. The time left supposes that no run stops early.
 """
 
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -88,7 +89,7 @@ def span(seconds: float) -> str:
 
 def _state(run: Run, now: float) -> State:
     rows, times, held = history(run.folder), timing(run.folder), holder(run.folder)
-    epochs = (run.config.get("trainer") or {}).get("max_epochs") or len(rows)
+    epochs = _planned(run) or len(rows)
     done = run.result["epochs"] if "epochs" in run.result else int(rows[-1]["epoch"]) + 1 if rows else 0
     written = max((path.stat().st_mtime for path in run.folder.glob("*.csv")), default=None)
     pace = _pace(times, held.since if held else None, written)
@@ -97,6 +98,14 @@ def _state(run: Run, now: float) -> State:
         word = "running"
     left = pace * max(0, epochs - done) if pace is not None and word in ("running", "stopped") else None
     return State(run, word, done, epochs, _best(run, rows), pace, left)
+
+
+def _planned(run: Run) -> int:
+    """The epochs of all phases; before they are known, those of the trainer."""
+    try:
+        return sum(epochs for _, epochs in json.loads((run.folder / "phases.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return (run.config.get("trainer") or {}).get("max_epochs") or 0
 
 
 def _pace(times: Epochs, since: float | None, written: float | None) -> float | None:

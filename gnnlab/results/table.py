@@ -10,7 +10,7 @@ from gnnlab.errors import UsageError
 from gnnlab.results.keys import by_data, check, constant, named, order, split, telling, text, unique
 from gnnlab.results.pooling import pooled
 from gnnlab.results.published import Match, beside, cells
-from gnnlab.results.runs import Run, newest
+from gnnlab.results.runs import Run, newest, numbers
 
 LONGEST = 200
 COSTS = ("parameters", "flops_per_graph", "graphs_per_second")
@@ -153,13 +153,13 @@ def _without(places: Mapping[tuple[str, ...], Sequence[Run]], quantities: Sequen
 
 
 def _row(texts: list[str], runs: dict, quantities: Sequence[Column], prices: Sequence[Column], known: list) -> Row:
-    def numbers(column: Column) -> list[float]:
-        return [value for run in runs.get(column.place, ()) if (value := run.metric(column.name)) is not None]
+    def found(columns: Sequence[Column]) -> dict[str, list[float]]:
+        return {column.title: numbers(runs.get(column.place, ()), column.name) for column in columns}
 
     matches = ((column.title, beside(runs.get(column.place, ()), column.name, known)) for column in quantities)
     return Row(
         texts,
-        {column.title: numbers(column) for column in quantities},
-        {column.title: numbers(column) for column in prices},
+        found(quantities),
+        found(prices),
         {title: match for title, match in matches if match},
     )

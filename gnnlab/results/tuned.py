@@ -8,7 +8,7 @@ from statistics import mean
 from gnnlab.config.hashing import decides
 from gnnlab.config.sections import leaves
 from gnnlab.results.keys import check, text
-from gnnlab.results.runs import Run, newest
+from gnnlab.results.runs import Run, newest, numbers
 
 log = logging.getLogger(__name__)
 Setting = frozenset[tuple[str, str]]
@@ -46,7 +46,7 @@ def _warn(groups: Sequence[Sequence[Run]], keys: Sequence[str]) -> None:
 
 
 def _merit(runs: Sequence[Run]) -> tuple[int, float]:
-    scores = [score for run in runs if (score := run.metric("val")) is not None]
+    scores = numbers(runs, "val")
     return len(scores), (mean(scores) * (1 if runs[0].maximize else -1)) if scores else 0.0
 
 

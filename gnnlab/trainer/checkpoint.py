@@ -53,7 +53,8 @@ class Checkpoints:
     def __init__(self, folder: Path, every: float, fingerprint: str) -> None:
         self.path, self.best_path = folder / "checkpoint.pt", folder / "best.pt"
         self.every, self.fingerprint = every, fingerprint
-        self.last, self.failed = -float("inf"), False
+        self.last = -float("inf")
+        self.failed: set[Path] = set()
 
     @property
     def due(self) -> bool:
@@ -64,7 +65,7 @@ class Checkpoints:
         """Where the state is, for the message of a run that stops."""
         if not self.path.exists():
             return f"No checkpoint could be written to {self.path.parent}."
-        behind = ", the last that could be written" if self.failed else ""
+        behind = ", the last that could be written" if self.path in self.failed else ""
         return f"Its state is kept in {self.path}{behind}; resume=auto goes on from there."
 
     def save(self, state: State, parts: Mapping[str, Stateful]) -> None:
@@ -107,10 +108,11 @@ class Checkpoints:
     def _write(self, path: Path, content: Mapping[str, Any]) -> None:
         try:
             write(path, content)
+            self.failed.discard(path)
         except OSError as error:
-            if not self.failed:
+            if path not in self.failed:
                 notice.warning("%s cannot be written (%s); training goes on with the one before.", path, error)
-            self.failed = True
+            self.failed.add(path)
 
     def _foreign(self, error: Exception) -> UsageError:
         reason = " ".join(str(error).split())[:200]

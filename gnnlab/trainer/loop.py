@@ -157,10 +157,12 @@ class Fit:
                 self.save()
                 self.learner.end(self.state.best_weights)
                 saved = None
+            self.checkpoints.save_best(self.state.best_weights)  # where a full disk, or a resume, left others
             test = self.learner.evaluate(self.loaders["test"])
             missing = [f"test/{name}" for name, value in test.items() if not math.isfinite(value)]
             if missing and distributed.rank() == 0:
-                notice.warning("There is no %s, so none is recorded: %s", ", ".join(missing), ONE_CLASS.format("test"))
+                why = ONE_CLASS.format("test") if math.isfinite(test["loss"]) else "the outputs there are not finite."
+                notice.warning("There is no %s, so none is recorded: %s", ", ".join(missing), why)
             self.lap()
             result = FitResult.of(self.state, test, device.peak_memory_mb(self.learner.device))
             summary = result.summary()

@@ -1,7 +1,7 @@
 // Softmax over each node's in-edges and the sum of the sources' values that it weighs, head by head:
 // out_i = Σ_j α_ij v_j,  α_ij = w_ij exp s_ij / (Σ_k w_ik exp s_ik + eps),  s_ij = LeakyReLU(source_j + target_i + edge_ij),
 // of which any part of s may be absent, and w is 1 where it is (GAT: Veličković et al., ICLR 2018). An edge whose w is not
-// above 0 is removed. Scores and weights are in A = Acc<T>, values in T.
+// above 0, or so small that 1 / w is infinite, is removed. Scores and weights are in A = Acc<T>, values in T.
 #include "ahead.h"
 #include "heads.h"
 
@@ -11,7 +11,7 @@ template <class A> struct Scores {
   const A *of_source, *of_target, *of_edge, *weight;
   int64_t heads;
   A slope;
-  HD bool removed(int64_t p) const { return weight && !(weight[p] > 0); }
+  HD bool removed(int64_t p) const { return weight && !(weight[p] >= A(sizeof(A) == 8 ? 2.2250738585072014e-308 : 1.17549435e-38)); }
   HD A weight_of(int64_t p) const { return weight ? weight[p] : A(1); }
   // Before the LeakyReLU.
   template <class Lane> HD typename Lane::V raw(int64_t p, int64_t j, int64_t i, Lane lane) const {

@@ -56,5 +56,8 @@ def test_missing_labels_of_several_tasks_are_fine() -> None:
     y = torch.tensor([[0.0, float("nan")]]).repeat(PACKED.num_graphs, 1)
     packed = replace(PACKED, graph={"y": y})
     check_split("train", packed, replace(SPEC, target="multilabel", metric="ap", num_targets=2))
+    nothing = replace(PACKED, graph={"y": torch.full_like(y, float("nan"))})
+    with pytest.raises(UsageError, match="toy, split val: no y is known"):
+        check_split("val", nothing, replace(SPEC, target="multilabel", metric="ap", num_targets=2))
     with pytest.raises(UsageError, match="graph 0"):
         check_split("train", packed, replace(SPEC, target="binary", metric="ap", num_targets=2))

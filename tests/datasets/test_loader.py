@@ -163,3 +163,6 @@ def test_graphs_without_nodes_are_visited() -> None:
 def test_limits_that_cannot_be_kept_are_refused(options: dict, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         Loader(numbered([40, 3, 40, 1, 1]), **options)
+    masked = numbered([2, 3]).with_node(mask=torch.tensor([False, False, True, True, True]))
+    with pytest.raises(UsageError, match=r"loader\.limit=1 leaves graphs without a node that has a target"):
+        Loader(masked, limit=1)

@@ -98,6 +98,18 @@ def test_everything(case: Case) -> None:
     check_everything(case)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_weight_that_has_no_inverse_removes_its_edge(dtype: torch.dtype) -> None:
+    batch, _ = Batch.from_edges(torch.tensor([[0, 1], [2, 2]]), 3)
+    weight = torch.tensor([torch.finfo(dtype).tiny / 16, 1.0], dtype=dtype, requires_grad=True)
+    logits, value = torch.zeros(2, 1, dtype=dtype), torch.tensor([[3.0], [1.0], [0.0]], dtype=dtype)
+    for op in (edge_softmax_sum, reference):
+        out = op(logits, value, batch, edge_weight=weight)
+        assert out[2].item() == 1.0
+        (grad,) = torch.autograd.grad(out.sum(), weight)
+        assert grad.tolist() == [0.0, 0.0]
+
+
 def test_weights_sum_to_one_and_a_node_without_in_edges_gets_zero() -> None:
     batch = batches()["all kinds"]
     logits, value = inputs_of(softmax_case(3), batch, 7, torch.float32)

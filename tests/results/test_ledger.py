@@ -59,7 +59,7 @@ def test_what_departs_is_named_and_less_training_is_short(run, tmp_path):
 def test_folds_that_are_missing_are_a_departure(run, tmp_path):
     for fold in range(5):
         run(0.07, dataset={"_target_": "gnnlab.datasets.csl.CSL", "fold": fold})
-        expected = "folds 4/5" if fold == 3 else ""
+        expected = "folds=4/5" if fold == 3 else ""
         assert fold < 3 or ledger(load(tmp_path))[0].departures == expected
 
 

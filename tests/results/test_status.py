@@ -59,6 +59,14 @@ def test_the_words(make_run, tmp_path):
     assert "6 runs: 1 complete, 1 given up, 2 stopped, 1 failed, 1 running; 3 s until the running ones end." in text
 
 
+def test_the_epochs_are_those_of_all_phases(make_run, tmp_path):
+    folder = unfinished(make_run(0.1), 5, 10, os.getpid())
+    (folder / "phases.json").write_text(json.dumps([["teacher", 3], ["train", 3], ["train", 3]]))
+    (state,) = status(load(tmp_path), now=10_000)
+    assert (state.epoch, state.epochs) == (5, 9)
+    assert state.left == pytest.approx(4 * state.pace)
+
+
 def test_a_failed_run_that_is_on_again_is_running(make_run, tmp_path):
     folder = unfinished(make_run(0.1), 1, 3, os.getpid())
     (folder / "result.json").write_text(json.dumps({"status": "failed", "reason": "out of memory"}))

@@ -284,7 +284,8 @@ def test_stopped_in_any_phase_and_in_one_that_comes_after_and_resumed(tmp_path: 
         ("model/mixer=none", "sparsifier=gtsp needs attention .* which model/mixer=none does not give"),
         ("sparsifier.keep=0", r"sparsifier.keep=0.* above 0 and at most 1"),
         ("sparsifier.heads=1.5", r"sparsifier.heads=1.5 .* above 0 and at most 1"),
-        ("sparsifier.masks=0.9 sparsifier.harden=0.2", "leave some for the rest"),
+        ("sparsifier.masks=0.9 sparsifier.harden=0.2", "leave none for the rest"),
+        ("trainer.max_epochs=2", "2 epochs are too few to learn masks and settle them"),
     ],
 )
 def test_refusals(tmp_path: Path, overrides: str, message: str) -> None:

@@ -93,6 +93,14 @@ def test_a_full_disk_keeps_the_file_before_and_the_run(
     assert resumed.history == result.history
 
 
+def test_best_pt_is_what_was_tested_whatever_a_full_disk_left_there(tmp_path: Path) -> None:
+    model, _ = toy_fit(tmp_path)
+    checkpoint.write(tmp_path / "best.pt", {"of": torch.zeros(1)})
+    toy_fit(tmp_path, resume=True)
+    kept = torch.load(tmp_path / "best.pt", weights_only=True)
+    assert all(torch.equal(kept[name], value) for name, value in model.state_dict().items())
+
+
 def test_a_checkpoint_is_throttled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """At most one per `checkpoint_every`, plus those at the start and the end of a phase."""
     written = []

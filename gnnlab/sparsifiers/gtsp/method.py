@@ -69,6 +69,10 @@ class GTSP(Sparsifier):
             return phases
         install(model, *(stays < 1 for stays in self.shares(1.0).values()))
         *before, last = phases
+        if last.epochs < 3:
+            raise UsageError(
+                f"{last.epochs} epochs are too few to learn masks and settle them: raise trainer.max_epochs."
+            )
         masks, harden = (max(1, round(share * last.epochs)) for share in (self.masks, self.harden))
 
         def learn(model: nn.Module) -> None:

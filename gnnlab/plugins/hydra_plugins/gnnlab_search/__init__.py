@@ -1,5 +1,6 @@
 """`hydra/sweeper=tpe`: Hydra finds its plugins under the name `hydra_plugins`, and nowhere else."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Any, get_args
@@ -61,6 +62,8 @@ class SearchSweeper(Sweeper):
                 raise UsageError(f"hydra.sweeper.{name}={value} is not a whole number of at least {least}.")
         if not isinstance(self.spare, float | int) or not 0 <= self.spare <= 1:
             raise UsageError(f"hydra.sweeper.spare={self.spare} is a share of the epochs: from 0 to 1.")
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            raise UsageError("torchrun cannot search: each process would try settings of its own. Start without it.")
         parsed = OverridesParser.create(config_loader=self.loader).parse_overrides(arguments)
         fixed, searched = search.space(parsed)
         study = search.Search.under(

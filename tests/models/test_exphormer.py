@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 from torch_geometric.data import Data
 
-from gnnlab.errors import UsageError
 from gnnlab.models.exphormer import Exphormer, ExphormerLayer
 from gnnlab.nn.conv.gatedgcn import GatedGCN
 from gnnlab.nn.conv.gine import GINE
@@ -140,8 +139,3 @@ def test_padding(cycles: int, virtual: int) -> None:
     torch.manual_seed(0)
     model = Exphormer(SPEC, [], GatedGCN, Pyramid, 8, 2, 2, cycles, virtual, dropout=0.0)
     assert_padding_changes_nothing(model, sample())
-
-
-def test_counts_are_not_negative() -> None:
-    with pytest.raises(UsageError, match=r"model.cycles=-1 .* cannot be negative"):
-        Exphormer(SPEC, [], GatedGCN, Pyramid, cycles=-1)

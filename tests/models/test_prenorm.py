@@ -8,7 +8,6 @@ from torch.testing import assert_close
 
 from gnnlab import compose
 from gnnlab.config import build
-from gnnlab.errors import UsageError
 from gnnlab.spec import Feature, GraphSpec
 from gnnlab.testing import sample, sample_spec
 
@@ -39,11 +38,6 @@ SAGE, GCN_LAYER, GT_LAYER = NORM + (MAP + 512 * 512) + MAP, NORM + 2 * MAP, NORM
 )
 def test_sizes_are_those_of_the_release(overrides: list[str], size: int) -> None:
     assert sum(parameter.numel() for parameter in composed(*overrides).parameters()) == size
-
-
-def test_no_layers_are_refused() -> None:
-    with pytest.raises(UsageError, match=r"model.num_layers=0: model=prenorm has one at least"):
-        composed("model.num_layers=0")
 
 
 def test_a_perceptron_inside_the_branch() -> None:

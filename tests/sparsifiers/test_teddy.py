@@ -7,12 +7,9 @@ import pytest
 import torch
 
 from gnnlab import prepare, run
-from gnnlab.errors import UsageError
 from gnnlab.pruning.prunable import prunable
 from gnnlab.results.__main__ import main
 from gnnlab.sparsifiers.distill import Teacher, divergence
-from gnnlab.sparsifiers.teddy import Teddy
-from gnnlab.testing import sample_spec
 from tests.interrupted import assert_resumes, fit, tiny, weights_of
 
 TEDDY = ("sparsifier=teddy", "sparsifier.keep=0.6", "sparsifier.keep_weights=0.5", "sparsifier.distill=1")
@@ -102,16 +99,3 @@ def test_divergences_in_closed_form() -> None:
     torch.testing.assert_close(divergence("regression", a, b), (a - b).square().sum(-1) / 2)
     for target in ("multiclass", "multilabel", "binary", "regression"):
         torch.testing.assert_close(divergence(target, a, a), torch.zeros(5), atol=1e-6, rtol=0)
-
-
-@pytest.mark.parametrize(
-    ("wrong", "said"),
-    [
-        ({"distill": -1.0}, "sparsifier.distill=-1.0 .* at least 0"),
-        ({"keep_weights": 0.0}, "sparsifier.keep_weights=0.0 .* above 0 and at most 1"),
-        ({"keep": 2.0}, "sparsifier.keep=2.0 .* above 0 and at most 1"),
-    ],
-)
-def test_what_cannot_be_is_refused(wrong: dict[str, float], said: str) -> None:
-    with pytest.raises(UsageError, match=said):
-        Teddy(**{"keep": 0.5, "spec": sample_spec("graph"), **wrong})

@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch.optim import SGD
 
-from gnnlab.errors import UsageError
 from gnnlab.trainer.schedule import Constant, Cosine, Plateau
 
 
@@ -45,11 +44,6 @@ def test_a_run_no_longer_than_its_warm_up_warms_up_for_a_tenth_of_it_and_says_so
     assert seen == rates(Cosine(asked, epochs, warmup=short), asked, [None] * epochs)
     assert max(seen) == 0.1
     assert len(caplog.records) == 1
-
-
-def test_a_negative_warm_up_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"scheduler\.warmup=-1"):
-        Cosine(optimizer(), epochs=3, warmup=-1)
 
 
 @pytest.mark.parametrize("maximize", [False, True])

@@ -79,7 +79,7 @@ def table(runs: Path, metrics: str) -> str:
 @pytest.mark.slow
 def test_jobs_in_processes_of_their_own(tmp_path: Path) -> None:
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="needs hydra-joblib-launcher")
-    keys = ("seed=0,1", "optimizer.lr=1e-3,-1", "trainer.max_epochs=1", "hydra/launcher=joblib")
+    keys = ("seed=0,1", "optimizer=sgd", "optimizer.lr=1e-3,-1", "trainer.max_epochs=1", "hydra/launcher=joblib")
     assert sweep(tmp_path, *keys, "hydra.launcher.n_jobs=2").wait() == 1
     log = (tmp_path / "log").read_text()
     assert "(2)" in log, "the table of the sweep"

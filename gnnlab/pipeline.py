@@ -90,8 +90,9 @@ def train(cfg: DictConfig, folder: Path, resume: bool, watch: Callable[[int, flo
     fold = OmegaConf.select(cfg, "dataset.fold")
     if fold is not None and (several := getattr(get_class(cfg.dataset._target_), "num_folds", None)):
         counts += f", fold {fold} of {several}"
-    if distributed.rank() == 0:
+    if distributed.rank() == 0 and not resume:
         write_text(folder / "phases.json", json.dumps([[phase.name, phase.epochs] for phase in made.phases]))
+    if distributed.rank() == 0:
         notice.info("%s: %s parameters; %s: %s", folder, f"{size:,}", of, counts)
         if "csv" not in (cfg.get("logger") or {"csv": None}):
             notice.info("Without logger=csv there is no metrics.csv, which curves and reports are drawn from.")
